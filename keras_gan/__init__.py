@@ -1,0 +1,43 @@
+"""keras_gan: train, compare, understand and ship GANs with Keras 3.
+
+Importing the package costs milliseconds; its parts import Keras and TensorFlow
+when they are first used.
+"""
+
+import importlib
+
+from keras_gan._lazy import after_import
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "callbacks",
+    "config",
+    "data",
+    "images",
+    "losses",
+    "model",
+    "networks",
+    "training",
+)
+
+
+class InputError(ValueError):
+    """A mistake in what the user gave. The commands print it as one line, without a traceback."""
+
+
+def __getattr__(name):
+    if name == "GAN":
+        return importlib.import_module("keras_gan.model").GAN
+    if name in _MODULES:
+        return importlib.import_module(f"keras_gan.{name}")
+    raise AttributeError(f"module 'keras_gan' has no attribute {name!r}")
+
+
+def __dir__():
+    return ["GAN", "InputError", *_MODULES]
+
+
+# keras.models.load_model knows GAN by its registration, in whichever order a
+# program imports the two packages.
+after_import("keras", lambda: importlib.import_module("keras_gan.model"))

@@ -1,0 +1,50 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_gan._lazy import load_tensorflow
+
+load_tensorflow()
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """uint8 [N, 28, 28, 1]: MNIST where KERAS_GAN_DATA names it, else synthetic digits."""
+    from keras_gan import data
+
+    if os.environ.get(data.ENVIRONMENT_VARIABLE):
+        return data.load("mnist").images
+    return data.load("synthetic").images
+
+
+@pytest.fixture(scope="session")
+def tiny_npz(tmp_path_factory):
+    """A `.npz` of 500 synthetic digits: small runs need no more."""
+    from keras_gan import data
+
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    images, labels = data.synthetic_digits(500)
+    np.savez(path, x_train=images[..., 0], y_train=labels)
+    return path
+
+
+@pytest.fixture
+def command():
+    """Runs `python SCRIPT FLAGS` as a user does, and gives the finished process."""
+
+    def run(script, *flags, **environment):
+        return subprocess.run(
+            [sys.executable, str(ROOT / script), *map(str, flags)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, **environment},
+        )
+
+    return run
