@@ -1,0 +1,365 @@
+import math
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_gan
+from keras_gan.losses import LeastSquares
+from keras_gan.model import GAN
+
+L = keras.layers
+
+
+def small_gan(d_steps=1, loss="non_saturating", lr=1e-3, dropout=0.3, compile_options=None, **gan):
+    """4x4 images, batch normalisation and dropout in both networks."""
+    keras.utils.set_random_seed(0)
+    generator = keras.Sequential(
+        [
+            keras.Input([3]),
+            L.Dense(16, use_bias=False),
+            L.BatchNormalization(),
+            L.ReLU(),
+            L.Dropout(dropout),
+            L.Dense(16, "tanh"),
+            L.Reshape([4, 4, 1]),
+        ]
+    )
+    discriminator = keras.Sequential(
+        [
+            keras.Input([4, 4, 1]),
+            L.Flatten(),
+            L.Dense(16, use_bias=False),
+            L.BatchNormalization(),
+            L.LeakyReLU(0.2),
+            L.Dropout(dropout),
+            L.Dense(1),
+        ]
+    )
+    model = GAN(generator, discriminator, **gan)
+    model.compile(
+        keras.optimizers.Adam(lr),
+        keras.optimizers.Adam(lr),
+        loss,
+        d_steps=d_steps,
+        **(compile_options or {}),
+    )
+    return model
+
+
+def images(count, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, [count, 4, 4, 1]).astype(np.float32)
+
+
+def dataset(count=64, batch_size=16):
+    return tf.data.Dataset.from_tensor_slices(images(count)).batch(batch_size)
+
+
+def state(network):
+    return [np.array(weight) for weight in network.weights]
+
+
+def equal(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+# The theory
+
+
+def density(x, mean, deviation):
+    return np.exp(-(((x - mean) / deviation) ** 2) / 2) / deviation / math.sqrt(2 * math.pi)
+
+
+def one_dimensional(loss, g_mean, g_deviation):
+    """Real data from N(1, 1), a generator that stays at N(g_mean, g_deviation), D trained."""
+    keras.utils.set_random_seed(1)
+    generator = keras.Sequential([keras.Input([1]), L.Dense(1)])
+    generator.set_weights([np.array([[g_deviation]]), np.array([g_mean])])
+    discriminator = keras.Sequential(
+        [keras.Input([1]), L.Dense(32, "tanh"), L.Dense(32, "tanh"), L.Dense(1)]
+    )
+    rate = keras.optimizers.schedules.CosineDecay(0.01, 1500)
+    gan = GAN(generator, discriminator)
+    gan.compile(keras.optimizers.SGD(0.0), keras.optimizers.Adam(rate), loss)
+    real = tf.data.Dataset.counter().map(
+        lambda i: tf.random.stateless_normal([512, 1], [7, i], mean=1.0)
+    )
+    gan.fit(real, steps_per_epoch=1500, verbose=0, shuffle=False)
+    return gan, real
+
+
+@pytest.mark.parametrize("loss", ["minimax", "non_saturating", "lsgan"])
+def test_trained_discriminator_is_the_optimal_one(loss):
+    # Goodfellow et al. 2014, proposition 1; for LSGAN Mao et al. 2017, equation 5.
+    gan, _ = one_dimensional(loss, g_mean=-1.0, g_deviation=0.5)
+    x = np.linspace(-2, 3, 41)[:, None].astype(np.float32)
+    p_data, p_g = density(x, 1, 1), density(x, -1, 0.5)
+    found = gan.adversarial_loss.probability(gan.discriminator(x))
+    np.testing.assert_allclose(found, p_data / (p_data + p_g), atol=0.05)
+
+
+def test_value_is_minus_log_4_at_the_optimum():
+    gan, real = one_dimensional("minimax", g_mean=1.0, g_deviation=1.0)
+    scores = gan.evaluate(real, steps=50, verbose=0, return_dict=True)
+    np.testing.assert_allclose(-scores["d_loss"], -math.log(4), atol=0.005)
+    np.testing.assert_allclose([scores["d_real"], scores["d_fake"]], 0.5, atol=0.02)
+
+
+# Algorithm 1
+
+
+def test_k_discriminator_updates_per_generator_update():
+    gan = small_gan(d_steps=3)
+    gan.fit(dataset(96, 24), epochs=2, verbose=0)
+    assert int(gan.g_optimizer.iterations) == 8
+    assert int(gan.d_optimizer.iterations) == 24
+
+
+@keras.saving.register_keras_serializable("tests")
+class Recorder(L.Layer):
+    """Passes its input on and keeps what passed."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seen = []
+
+    def call(self, x):
+        if tf.executing_eagerly():
+            self.seen.append(np.array(x))
+        return x
+
+
+def test_each_discriminator_update_sees_other_images_and_other_noise():
+    generator = keras.Sequential([keras.Input([3]), L.Dense(16), L.Reshape([4, 4, 1])])
+    recorder = Recorder()
+    discriminator = keras.Sequential([keras.Input([4, 4, 1]), recorder, L.Flatten(), L.Dense(1)])
+    gan = GAN(generator, discriminator)
+    gan.compile("sgd", "sgd", "lsgan", d_steps=3, run_eagerly=True)
+    real = images(12)
+    gan.train_on_batch(real)
+    *pairs, last = recorder.seen  # (real, fake) three times, then the generator's own fake
+    assert len(pairs) == 6
+    reals, fakes = np.concatenate(pairs[0::2]), np.concatenate([*pairs[1::2], last])
+    # Together the three minibatches of real images are the batch, each image once.
+    assert sorted(map(bytes, reals)) == sorted(map(bytes, real))
+    assert len(set(map(bytes, fakes))) == 16
+
+
+def test_an_update_moves_one_network_and_not_a_bit_of_the_other():
+    gan = small_gan()
+    z = tf.random.stateless_normal([16, 3], [1, 2])
+    before = state(gan.generator), state(gan.discriminator)
+    gan._update_discriminator(images(16), z)
+    assert equal(before[0], state(gan.generator))  # batch-norm statistics included
+    assert not any(
+        np.array_equal(a, b) for a, b in zip(before[1], state(gan.discriminator), strict=True)
+    )
+    before = state(gan.discriminator)
+    gan._update_generator(z)
+    assert equal(before, state(gan.discriminator))
+    assert not any(
+        np.array_equal(a, b)
+        for a, b in zip(state(gan.generator), state(small_gan().generator), strict=True)
+    )
+
+
+def test_simultaneous_update_takes_both_gradients_at_the_same_point():
+    """By hand: G(z) = w z, D(x) = v x, lsgan. Both gradients at (w, v), then both moves."""
+    generator = keras.Sequential([keras.Input([1]), L.Dense(1, use_bias=False)])
+    discriminator = keras.Sequential([keras.Input([1]), L.Dense(1, use_bias=False)])
+    w, v = 0.7, -0.4
+    real = np.array([[2.0], [-1.0]], np.float32)
+    moves = {}
+    for simultaneous in (True, False):
+        generator.set_weights([np.array([[w]])])
+        discriminator.set_weights([np.array([[v]])])
+        gan = GAN(generator, discriminator)
+        gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), simultaneous=simultaneous)
+        step = gan.g_optimizer.iterations
+        z = [np.array(gan._noise(real, 0, step, k)) for k in range(2)]
+        gan.train_on_batch(real)
+        moves[simultaneous] = [float(n.get_weights()[0].item()) for n in (generator, discriminator)]
+        fake = w * z[0]
+        new_v = v - 0.1 * (np.mean((v * real - 1) * real) + np.mean(v * fake * fake))
+        at, noise = (v, z[0]) if simultaneous else (new_v, z[1])
+        new_w = w - 0.1 * np.mean((at * w * noise - 1) * at * noise)
+        np.testing.assert_allclose(moves[simultaneous], [new_w, new_v], rtol=1e-5)
+    assert moves[True][0] != moves[False][0]
+
+
+def test_simultaneous_after_d_steps():
+    gan = small_gan(d_steps=3, compile_options={"simultaneous": True})
+    gan.fit(dataset(48, 24), verbose=0)
+    assert (int(gan.g_optimizer.iterations), int(gan.d_optimizer.iterations)) == (2, 6)
+
+
+# What Keras promises
+
+
+@pytest.mark.parametrize("option", ["run_eagerly", "jit_compile", "steps_per_execution"])
+def test_ways_of_execution_agree(option):
+    def train(**options):
+        gan = small_gan(dropout=0, ema_decay=0.9, compile_options=options)
+        # From one seed XLA draws other normal numbers and dropout masks than TensorFlow.
+        gan._noise = lambda real, stream, step, k: tf.sin(
+            tf.reshape(tf.range(48.0), [16, 3]) + tf.cast(step, tf.float32) + k
+        )
+        history = gan.fit(dataset(), epochs=2, verbose=0)
+        return gan, history.history
+
+    expected, history = train()
+    gan, other = train(**{option: 4 if option == "steps_per_execution" else True})
+    for name in ("d_loss", "g_loss", "d_real", "d_fake"):
+        np.testing.assert_allclose(history[name], other[name], rtol=1e-4)
+    for a, b in zip(state(expected), state(gan), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_logs_are_means_over_the_images_of_an_epoch():
+    gan = small_gan(lr=1e-12)
+    logs = gan.fit(dataset(40, 16), verbose=0).history  # batches of 16, 16 and 8
+    assert sorted(logs) == ["d_fake", "d_loss", "d_real", "g_loss"]
+    scores = gan.evaluate(dataset(40, 16), verbose=0, return_dict=True)
+    logits = gan.discriminator(images(40), training=False)
+    np.testing.assert_allclose(scores["d_real"], np.mean(keras.ops.sigmoid(logits)), rtol=1e-5)
+
+
+def test_evaluate_changes_nothing_and_repeats_itself():
+    gan = small_gan(ema_decay=0.9)
+    gan.fit(dataset(), verbose=0)
+    before = state(gan)
+    first, second = (gan.evaluate(dataset(), verbose=0, return_dict=True) for _ in range(2))
+    assert first == second
+    assert equal(before, state(gan))
+
+
+def test_evaluate_draws_other_noise_for_each_batch():
+    gan = small_gan()
+    one = gan.evaluate(dataset(16, 16), verbose=0, return_dict=True)
+    same_images_twice = dataset(16, 16).repeat(2)
+    two = gan.evaluate(same_images_twice, verbose=0, return_dict=True)
+    np.testing.assert_allclose(one["d_real"], two["d_real"], rtol=1e-6)
+    assert one["d_fake"] != two["d_fake"]
+
+
+def test_labels_beside_the_images_are_passed_over():
+    gan, other = small_gan(), small_gan()
+    gan.fit(images(32), batch_size=16, shuffle=False, verbose=0)
+    other.fit(images(32), np.zeros(32), batch_size=16, shuffle=False, verbose=0)
+    assert equal(state(gan), state(other))
+
+
+def test_noise_and_dropout_follow_from_the_seed():
+    def train(seed):
+        gan = small_gan(seed=seed)
+        for network in (gan.generator, gan.discriminator):
+            for layer in network.layers:
+                if isinstance(layer, L.Dropout):  # as after another process's history
+                    layer.seed_generator.state.assign([np.random.randint(1000), 5])
+        gan.fit(dataset(), verbose=0)
+        return state(gan)
+
+    assert equal(train(1), train(1))
+    assert not equal(train(1), train(2))
+
+
+def test_moving_average():
+    gan = small_gan(ema_decay=0.75)
+    average = [w.astype(np.float64) for w in state(gan.generator)]
+    for step in range(1, 40):
+        gan.train_on_batch(images(16, seed=step))
+        decay = min(0.75, step / (step + 10))  # ends at 0.75 with step 30
+        average = [
+            decay * a + (1 - decay) * w for a, w in zip(average, state(gan.generator), strict=True)
+        ]
+    for expected, found in zip(average, state(gan.ema_generator), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_array_equal(
+        gan.generate(5), gan.ema_generator(gan.latents(5), training=False)
+    )
+
+
+@pytest.mark.parametrize(("latent", "bound"), [("normal", np.inf), ("uniform", math.sqrt(3))])
+def test_latents_have_mean_0_and_variance_1(latent, bound):
+    z = np.array(small_gan(latent=latent).latents(100_000, seed=3))
+    assert z.shape == (100_000, 3)
+    assert np.abs(z).max() <= bound
+    np.testing.assert_allclose([z.mean(), z.var()], [0, 1], atol=0.01)
+    kurtosis = {"normal": 3, "uniform": 9 / 5}[latent]
+    np.testing.assert_allclose((z**4).mean(), kurtosis, atol=0.05)
+
+
+def test_generate():
+    gan = small_gan()
+    drawn = gan.generate(7, seed=1)
+    assert drawn.shape == (7, 4, 4, 1)
+    assert drawn.dtype == np.float32
+    assert np.abs(drawn).max() <= 1
+    np.testing.assert_array_equal(drawn, gan.generate(7, seed=1))
+    np.testing.assert_allclose(drawn, gan.generate(7, seed=1, batch_size=3), atol=1e-6)
+    assert not np.array_equal(drawn, gan.generate(7, seed=2))
+    assert len({image.tobytes() for image in drawn}) == 7
+    assert gan.generate(0).shape == (0, 4, 4, 1)
+
+
+def test_saved_model_continues_like_the_original(tmp_path):
+    gan = small_gan(
+        d_steps=2, loss=LeastSquares(0.1, a=-1, b=1, c=0), latent="uniform", ema_decay=0.9, seed=5
+    )
+    gan.fit(dataset(), verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    assert loaded.adversarial_loss == gan.adversarial_loss
+    for model in (gan, loaded):
+        model.fit(dataset(), epochs=2, verbose=0)
+    assert equal(state(gan), state(loaded))
+    for a, b in (
+        (gan.g_optimizer, loaded.g_optimizer),
+        (gan.d_optimizer, loaded.d_optimizer),
+    ):
+        assert equal(map(np.array, a.variables), map(np.array, b.variables))
+    np.testing.assert_array_equal(gan.generate(5), loaded.generate(5))
+
+
+@pytest.mark.parametrize("imports", ["keras, keras_gan", "keras_gan, keras"])
+def test_saved_model_loads_in_a_new_process(tmp_path, imports):
+    gan = small_gan()
+    gan.save(tmp_path / "gan.keras")
+    code = f"import {imports}; print(keras.models.load_model({str(tmp_path / 'gan.keras')!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "<GAN name=" in done.stdout, done.stderr
+
+
+def test_weights_of_user_optimisers_by_name():
+    gan = small_gan()
+    gan.compile(g_optimizer="adam", d_optimizer="sgd", loss="minimax")
+    gan.fit(dataset(), verbose=0)
+
+
+def test_mistakes_are_named():
+    gan = small_gan()
+    with pytest.raises(ValueError, match="loss='hinged': expected one of minimax, "):
+        gan.compile("sgd", "sgd", "hinged")
+    with pytest.raises(ValueError, match="d_steps=0: expected at least 1"):
+        gan.compile("sgd", "sgd", d_steps=0)
+    one = keras.optimizers.SGD()
+    with pytest.raises(ValueError, match="one object: expected two"):
+        gan.compile(one, one)
+    with pytest.raises(ValueError, match=r"begin it with keras.Input"):
+        GAN(keras.Sequential([L.Dense(3)]), gan.discriminator)
+    with pytest.raises(ValueError, match=r"shape \(3,\) .* takes \(4, 4, 1\): expected the same"):
+        GAN(keras.Sequential([keras.Input([2]), L.Dense(3)]), gan.discriminator)
+    with pytest.raises(ValueError, match="latent='gauss': expected one of normal, uniform"):
+        GAN(gan.generator, gan.discriminator, latent="gauss")
+    with pytest.raises(ValueError, match="ema_decay=1.5"):
+        GAN(gan.generator, gan.discriminator, ema_decay=1.5)
+
+
+def test_public_names():
+    assert keras_gan.GAN is GAN
+    assert set(dir(keras_gan)) >= {"GAN", "callbacks", "data", "losses", "networks"}
+    with pytest.raises(AttributeError, match="no attribute 'gan'"):
+        keras_gan.gan  # noqa: B018
