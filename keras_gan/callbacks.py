@@ -1,0 +1,176 @@
+"""Callbacks for `model.fit`: what a training leaves on disk, and when it stops.
+
+For everything else there are Keras' own: `CSVLogger`, `TensorBoard`, `EarlyStopping`.
+"""
+
+import csv
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gan.images import to_uint8, write_grid
+
+
+class SampleGrid(keras.callbacks.Callback):
+    """Writes `epoch-0001.png`, ... into `directory`, always the same latents.
+
+    Args:
+        directory: made if it does not exist.
+        num_images: images in a grid.
+        seed: of their latents.
+    """
+
+    def __init__(self, directory, num_images=64, seed=0):
+        super().__init__()
+        self.directory = Path(directory)
+        self.num_images = num_images
+        self.seed = seed
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.directory.mkdir(parents=True, exist_ok=True)
+        images = self.model.generate(self.num_images, seed=self.seed)
+        write_grid(self.directory / f"epoch-{epoch + 1:04d}.png", to_uint8(images))
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Writes the complete training state at the end of each epoch, atomically.
+
+    The state is both networks, the moving average, both optimisers, the epochs done and the
+    seconds spent in `fit`. All else follows from them: see `GAN(seed=...)`. To resume:
+
+        checkpoint = Checkpoint("checkpoints")
+        checkpoint.set_model(gan)
+        checkpoint.restore()
+        gan.fit(..., initial_epoch=checkpoint.epoch, callbacks=[..., checkpoint])
+
+    Give it last, so that what the other callbacks write is there when a state says so.
+
+    Args:
+        directory: made if it does not exist.
+        max_to_keep: older states are deleted.
+    """
+
+    def __init__(self, directory, max_to_keep=3):
+        super().__init__()
+        self.directory = Path(directory)
+        self.max_to_keep = max_to_keep
+        self._epoch = tf.Variable(0, dtype=tf.int64)
+        self._seconds = tf.Variable(0.0, dtype=tf.float64)
+
+    @property
+    def epoch(self):
+        """Epochs done."""
+        return int(self._epoch)
+
+    @property
+    def seconds(self):
+        """Time spent in `fit`, up to the last state."""
+        return float(self._seconds)
+
+    def set_model(self, model):
+        super().set_model(model)
+        state = tf.train.Checkpoint(model=model, epoch=self._epoch, seconds=self._seconds)
+        self.manager = tf.train.CheckpointManager(
+            state, str(self.directory), max_to_keep=self.max_to_keep
+        )
+        self._clock = time.monotonic()
+
+    def restore(self):
+        """Sets the model to the newest state, and tells whether there was one."""
+        path = self.manager.latest_checkpoint
+        if path is None:
+            return False
+        self.manager.checkpoint.restore(path).assert_existing_objects_matched()
+        return True
+
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.monotonic()
+        self._seconds.assign_add(now - self._clock)
+        self._clock = now
+        self._epoch.assign(epoch + 1)
+        self.manager.save(checkpoint_number=epoch + 1)
+
+
+class TerminateOnNonFinite(keras.callbacks.Callback):
+    """Ends `fit` where a loss or a weight is infinite or not a number.
+
+    Give it before `Checkpoint`, whose last state is then from before.
+
+    Raises:
+        FloatingPointError: out of `fit`.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        for name, value in (logs or {}).items():
+            if not np.all(np.isfinite(value)):
+                self._stop(f"{name} is {float(value)}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        # The last update of the epoch may have broken what no loss has seen yet.
+        for weight in self.model.weights:
+            if not np.all(np.isfinite(weight)):
+                self._stop(f"{weight.path} has infinite or undefined values")
+
+    def _stop(self, what):
+        raise FloatingPointError(
+            f"Training diverged: {what} at step {int(self.model.g_optimizer.iterations)}. "
+            "Lower the learning rates, or choose another loss."
+        )
+
+
+class TimeLimit(keras.callbacks.Callback):
+    """Ends `fit` after `seconds` of wall time, to the step, as if it were the last epoch's end."""
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
+
+    def on_train_begin(self, logs=None):
+        self._begin = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if time.monotonic() - self._begin >= self.seconds:
+            self.model.stop_training = True
+
+
+class Curves(keras.callbacks.Callback):
+    """Draws the losses, D(x) and D(G(z)) of a `CSVLogger`'s file, given before it, as `path`."""
+
+    def __init__(self, history, path):
+        super().__init__()
+        self.history = history
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        from matplotlib.figure import (
+            Figure,
+        )  # half a second, only where there are curves
+
+        with open(self.history, newline="") as file:
+            rows = list(csv.DictReader(file))
+        epochs = [int(row["epoch"]) + 1 for row in rows]
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        losses, probabilities = figure.subplots(1, 2)
+        for axes, name, label in (
+            (losses, "d_loss", "discriminator"),
+            (losses, "g_loss", "generator"),
+            (probabilities, "d_real", "D(x), real"),
+            (probabilities, "d_fake", "D(G(z)), generated"),
+        ):
+            axes.plot(
+                epochs,
+                [float(row[name]) for row in rows],
+                "o-",
+                markersize=3,
+                label=label,
+            )
+        losses.set(xlabel="epoch", ylabel="loss")
+        probabilities.set(xlabel="epoch", ylabel="probability of being real", ylim=(0, 1))
+        probabilities.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
+        for axes in (losses, probabilities):
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.legend()
+        figure.savefig(self.path)

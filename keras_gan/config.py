@@ -1,0 +1,164 @@
+"""`Config`: every setting of a training, once: its default, its help text, its limits."""
+
+import dataclasses
+import json
+import math
+
+from keras_gan import InputError
+from keras_gan.data import DATASETS
+from keras_gan.losses import LOSSES
+from keras_gan.networks import ARCHITECTURES
+
+_COUNT = (lambda value: value >= 1, "at least 1")
+_POSITIVE = (lambda value: 0 < value < math.inf, "a positive number")
+_SHARE = (lambda value: 0 <= value < 1, "0 <= value < 1")
+_SEED = (lambda value: 0 <= value < 2**31, "0 <= value < 2**31")
+
+
+def _setting(default, help, limits=None, choices=None, identity=True):
+    """A field. Two runs in one directory may differ in it if it is not of their `identity`."""
+    metadata = {
+        "help": help,
+        "limits": limits,
+        "choices": choices,
+        "identity": identity,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The settings of `python train.py`, a field for each flag. None: as `resolve` says.
+
+    Raises:
+        InputError: if a value is out of range.
+    """
+
+    arch: str = _setting("dcgan", "Architecture of both networks.", choices=tuple(ARCHITECTURES))
+    loss: str = _setting("lsgan", "Adversarial loss.", choices=tuple(LOSSES))
+    dataset: str = _setting(
+        "auto",
+        "Images to learn. auto: --data_path, else MNIST, else synthetic digits.",
+        choices=tuple(DATASETS),
+        identity=False,  # the pixels' SHA-256 is, instead
+    )
+    data_path: str | None = _setting(
+        None,
+        "A .npz with x_train, a folder with MNIST's four IDX files, or a folder of images.",
+        identity=False,
+    )
+    epochs: int | None = _setting(
+        None,
+        "Train up to this epoch (default: the architecture's).",
+        _COUNT,
+        identity=False,
+    )
+    steps_per_epoch: int | None = _setting(
+        None, "Generator updates per epoch (default: one pass over the images).", _COUNT
+    )
+    batch_size: int | None = _setting(
+        None, "Images per discriminator update (default: the architecture's).", _COUNT
+    )
+    latent_dim: int | None = _setting(
+        None, "Size of the latent vector (default: the architecture's).", _COUNT
+    )
+    d_steps: int = _setting(
+        1, "k of Algorithm 1: discriminator updates per generator update.", _COUNT
+    )
+    simultaneous: bool | None = _setting(
+        None, "Take both gradients from one forward pass (default: the architecture's)."
+    )
+    g_lr: float | None = _setting(
+        None, "Generator's learning rate (default: the architecture's).", _POSITIVE
+    )
+    d_lr: float | None = _setting(
+        None, "Discriminator's learning rate (default: the architecture's).", _POSITIVE
+    )
+    label_smoothing: float = _setting(
+        0.0, "One-sided label smoothing: real images' target is 1 minus this.", _SHARE
+    )
+    ema_decay: float | None = _setting(
+        None,
+        "Sample from a moving average of the generator's weights with this decay, 0 for none "
+        "(default: the architecture's).",
+        _SHARE,
+    )
+    max_minutes: float | None = _setting(
+        None,
+        "Stop training after this much time, as a finished run.",
+        _POSITIVE,
+        identity=False,
+    )
+    model_dir: str | None = _setting(
+        None,
+        "The run directory (default: runs/<dataset>-<arch>-<loss>).",
+        identity=False,
+    )
+    overwrite: bool = _setting(
+        False, "Start afresh in a directory that holds a run.", identity=False
+    )
+    seed: int = _setting(0, "Every random draw of the run follows from it.", _SEED)
+    tensorboard: bool = _setting(
+        False, "Write TensorBoard logs too, if it is installed.", identity=False
+    )
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            choices, limits = field.metadata["choices"], field.metadata["limits"]
+            if choices and value not in choices:
+                raise InputError(f"--{field.name}={value}: expected one of {', '.join(choices)}.")
+            if limits and value is not None and not limits[0](value):
+                raise InputError(f"--{field.name}={value}: expected {limits[1]}.")
+
+    def resolve(self, num_images):
+        """This configuration with nothing of the training left open.
+
+        Args:
+            num_images: how many there are to train on.
+
+        Raises:
+            InputError: if a batch holds more.
+        """
+        architecture = ARCHITECTURES[self.arch]
+        defaults = {
+            field.name: getattr(architecture, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) is None and hasattr(architecture, field.name)
+        }
+        config = dataclasses.replace(self, **defaults)
+        if config.batch_size > num_images:
+            raise InputError(
+                f"--batch_size={config.batch_size}: expected at most the number of images, "
+                f"{num_images}."
+            )
+        if config.steps_per_epoch is None:
+            steps = max(1, num_images // (config.batch_size * config.d_steps))
+            config = dataclasses.replace(config, steps_per_epoch=steps)
+        return config
+
+    def differences(self, settings):
+        """Flags in which a run with `settings`, a dict from `config.json`, was another one."""
+        return [
+            f"--{field.name}={settings.get(field.name)}"
+            for field in dataclasses.fields(self)
+            if field.metadata["identity"] and settings.get(field.name) != getattr(self, field.name)
+        ]
+
+
+def read_record(path):
+    """The content of a `config.json`: the dicts `settings`, `dataset` and `versions`.
+
+    Raises:
+        InputError: if it is not one.
+    """
+    try:
+        record = json.loads(path.read_text())
+        if not all(isinstance(record[key], dict) for key in ("settings", "dataset", "versions")):
+            raise ValueError("settings, dataset and versions are not all there")
+        return record
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: not a run's configuration ({error}): restore it, or choose another "
+            "--model_dir."
+        ) from error

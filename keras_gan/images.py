@@ -1,0 +1,34 @@
+"""Arrays <-> pixels, and grids of images as PNG files. NumPy and Pillow only."""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+
+def to_uint8(images, value_range=(-1.0, 1.0)):
+    """Float images in `value_range` -> uint8 [n, H, W, C] in 0..255, values outside clipped."""
+    low, high = value_range
+    scaled = (np.asarray(images, np.float32) - low) * (255 / (high - low))
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def columns(count):
+    """Columns of the grid for `count` images: the least that make it no higher than wide."""
+    return math.ceil(math.sqrt(count))
+
+
+def write_grid(path, images):
+    """Writes uint8 images [n, H, W, C], row by row, as one PNG with a black rest."""
+    count, height, width, channels = images.shape
+    wide = columns(count)
+    high = math.ceil(count / wide)
+    grid = np.zeros([high * wide, height, width, channels], np.uint8)
+    grid[:count] = images
+    grid = grid.reshape(high, wide, height, width, channels).swapaxes(1, 2)
+    write_image(path, grid.reshape(high * height, wide * width, channels))
+
+
+def write_image(path, image):
+    """Writes one uint8 image [H, W, C] with C 1 or 3 as a PNG."""
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path, format="PNG")

@@ -1,0 +1,70 @@
+"""The architectures: a generator and a discriminator each, and the settings they train with."""
+
+import dataclasses
+from collections.abc import Callable
+
+from keras_gan.networks import dcgan, maxout, mlp
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """Builders, and a default for every setting that the user leaves open.
+
+    `initialize(generator, images)` sets weights that follow from the training images,
+    uint8 [N, H, W, C]. `mnist_images`: how many of MNIST's 60,000 are trained on.
+    """
+
+    generator: Callable  # (latent_dim, image_shape) -> keras.Model
+    discriminator: Callable  # (image_shape) -> keras.Model
+    optimizer: Callable  # (learning_rate) -> keras.optimizers.Optimizer
+    epochs: int
+    batch_size: int
+    latent_dim: int
+    g_lr: float
+    d_lr: float
+    ema_decay: float = 0.0
+    simultaneous: bool = False
+    latent: str = "normal"
+    initialize: Callable | None = None
+    mnist_images: int = 60_000
+
+
+ARCHITECTURES = {
+    "mlp": Architecture(
+        mlp.generator,
+        mlp.discriminator,
+        mlp.optimizer,
+        epochs=50,
+        batch_size=128,
+        latent_dim=100,
+        g_lr=2e-4,
+        d_lr=2e-4,
+        ema_decay=0.999,
+    ),
+    "dcgan": Architecture(
+        dcgan.generator,
+        dcgan.discriminator,
+        dcgan.optimizer,
+        epochs=15,
+        batch_size=64,
+        latent_dim=64,
+        g_lr=1e-3,
+        d_lr=1e-3,
+        ema_decay=0.999,
+    ),
+    "maxout": Architecture(
+        maxout.generator,
+        maxout.discriminator,
+        maxout.optimizer,
+        epochs=50,
+        batch_size=100,
+        latent_dim=100,
+        g_lr=0.1,
+        # The authors' D descends half the sum of its two terms at 0.1: the same steps.
+        d_lr=0.05,
+        simultaneous=True,
+        latent="uniform",
+        initialize=maxout.start_from_marginals,
+        mnist_images=50_000,
+    ),
+}

@@ -1,0 +1,79 @@
+"""DCGAN (Radford et al. 2015), its rules (section 3) at the size of MNIST.
+
+Strided convolutions and no pooling, no dense hidden layers, batch normalisation
+except at G's output and D's input, ReLU in G with a tanh output, LeakyReLU in D.
+"""
+
+from keras_gan import InputError
+from keras_gan._lazy import keras
+
+CHANNELS = 32
+
+
+def _init():
+    return keras.initializers.RandomNormal(stddev=0.02)  # section 4
+
+
+def generator(latent_dim, image_shape, channels=CHANNELS):
+    """Latents [n, latent_dim] -> images [n, *image_shape] in [-1, 1].
+
+    Raises:
+        InputError: if height or width is not a multiple of 4.
+    """
+    height, width, image_channels = image_shape
+    if height % 4 or width % 4:
+        raise InputError(
+            f"--arch=dcgan doubles its image twice: images of {height}x{width} don't work, "
+            "height and width must be multiples of 4 (--arch=mlp takes any size)."
+        )
+    layers = keras.layers
+
+    def up(channels, **kwargs):
+        return layers.Conv2DTranspose(
+            channels, 4, 2, padding="same", kernel_initializer=_init(), **kwargs
+        )
+
+    return keras.Sequential(
+        [
+            keras.Input([latent_dim]),
+            layers.Dense(
+                height // 4 * (width // 4) * 2 * channels,
+                use_bias=False,
+                kernel_initializer=_init(),
+            ),
+            layers.Reshape([height // 4, width // 4, 2 * channels]),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            up(channels, use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            up(image_channels, activation="tanh"),
+        ],
+        name="generator",
+    )
+
+
+def discriminator(image_shape, channels=CHANNELS):
+    """Images [n, *image_shape] in [-1, 1] -> logits [n, 1]."""
+    layers = keras.layers
+
+    def down(channels, **kwargs):
+        return layers.Conv2D(channels, 4, 2, padding="same", kernel_initializer=_init(), **kwargs)
+
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            down(channels),
+            layers.LeakyReLU(0.2),
+            down(2 * channels, use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.LeakyReLU(0.2),
+            layers.Flatten(),
+            layers.Dense(1, kernel_initializer=_init()),
+        ],
+        name="discriminator",
+    )
+
+
+def optimizer(learning_rate):
+    return keras.optimizers.Adam(learning_rate, beta_1=0.5)  # 0.9 oscillates: section 4

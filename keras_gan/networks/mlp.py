@@ -1,0 +1,33 @@
+"""The simple GAN: dense layers, as most people write it."""
+
+import math
+
+from keras_gan._lazy import keras
+
+
+def generator(latent_dim, image_shape):
+    """Latents [n, latent_dim] -> images [n, *image_shape] in [-1, 1]."""
+    layers = [keras.Input([latent_dim])]
+    for units in (256, 512, 1024):
+        layers += [keras.layers.Dense(units), keras.layers.LeakyReLU(0.2)]
+    layers += [
+        keras.layers.Dense(math.prod(image_shape), "tanh"),
+        keras.layers.Reshape(image_shape),
+    ]
+    return keras.Sequential(layers, name="generator")
+
+
+def discriminator(image_shape):
+    """Images [n, *image_shape] in [-1, 1] -> logits [n, 1]."""
+    layers = [keras.Input(image_shape), keras.layers.Flatten()]
+    for units in (512, 256):
+        layers += [
+            keras.layers.Dense(units),
+            keras.layers.LeakyReLU(0.2),
+            keras.layers.Dropout(0.3),
+        ]
+    return keras.Sequential([*layers, keras.layers.Dense(1)], name="discriminator")
+
+
+def optimizer(learning_rate):
+    return keras.optimizers.Adam(learning_rate, beta_1=0.5)

@@ -1,0 +1,221 @@
+"""`run(config)`: what `python train.py` does.
+
+TensorFlow is imported once the settings, the data and the directory are known to be good.
+"""
+
+import csv
+import dataclasses
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+import keras_gan
+from keras_gan import InputError, data
+from keras_gan._lazy import keras, load_tensorflow, tf
+from keras_gan.config import read_record
+from keras_gan.losses import LOSSES
+from keras_gan.networks import ARCHITECTURES
+
+RUN_FILES = (
+    "samples",
+    "history.csv",
+    "checkpoints",
+    "export",
+    "curves.png",
+    "logs",
+    "config.json",
+)
+
+
+def run(config):
+    """Trains in a run directory: begins, resumes or refuses, and leaves samples and an export.
+
+    Args:
+        config: a `Config`.
+
+    Returns:
+        The run directory, a `pathlib.Path`.
+
+    Raises:
+        InputError: if the settings, the data or the directory do not allow it. Nothing on
+            disk has changed then.
+        FloatingPointError: if the training diverged. The last good state is kept.
+    """
+    if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise InputError("--tensorboard: it is not installed: pip install tensorboard.")
+    source = data.load(config.dataset, config.data_path)
+    images = source.images
+    if source.name == "mnist":
+        images = images[: ARCHITECTURES[config.arch].mnist_images]
+    config = config.resolve(len(images))
+    directory = Path(config.model_dir or f"runs/{source.name}-{config.arch}-{config.loss}")
+    record = {
+        "settings": dataclasses.asdict(config),
+        "dataset": {
+            "name": source.name,
+            "sha256": source.sha256,
+            "images": len(images),
+            "shape": list(images.shape[1:]),
+        },
+        "versions": {
+            "keras_gan": keras_gan.__version__,
+            **{name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")},
+            "python": platform.python_version(),
+        },
+    }
+    resuming = _check_directory(directory, config, record)
+
+    load_tensorflow()
+    # On a CPU this costs next to nothing and makes equal commands equal to the last bit. On a
+    # GPU it would turn XLA off: there TF_DETERMINISTIC_OPS=1 is the user's choice.
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+    gan = build(config, images)
+    checkpoint = keras_gan.callbacks.Checkpoint(directory / "checkpoints")
+    checkpoint.set_model(gan)
+    if resuming:
+        checkpoint.restore()
+        if _finished(config, checkpoint) and (directory / "export").is_dir():
+            more = "--epochs or --max_minutes" if config.max_minutes else "--epochs"
+            print(
+                f"{directory} is finished: {checkpoint.epoch} epochs, "
+                f"{checkpoint.seconds / 60:.1f} minutes. To train on, give more {more}; "
+                "to start afresh, --overwrite."
+            )
+            return directory
+        print(f"Resuming {directory} after epoch {checkpoint.epoch} of {config.epochs}.")
+    else:
+        print(f"Training {config.arch} with {config.loss} on {source.name}, into {directory}.")
+        _clear(directory)
+    _write(directory / "config.json", json.dumps(record, indent=2) + "\n")
+    if not _finished(config, checkpoint):
+        _fit(gan, images, config, directory, checkpoint)
+    _export(gan, directory / "export")
+    print(f"Done. Now: python sample.py --model_dir={directory} --output=samples.png")
+    return directory
+
+
+def build(config, images):
+    """The compiled `GAN` of a resolved `Config` for uint8 `images` [N, H, W, C]."""
+    architecture = ARCHITECTURES[config.arch]
+    shape = images.shape[1:]
+    keras.utils.set_random_seed(config.seed)  # the initial weights
+    generator = architecture.generator(config.latent_dim, shape)
+    if architecture.initialize:
+        architecture.initialize(generator, images)
+    gan = keras_gan.GAN(
+        generator,
+        architecture.discriminator(shape),
+        latent=architecture.latent,
+        ema_decay=config.ema_decay or None,
+        seed=config.seed,
+    )
+    gan.compile(
+        architecture.optimizer(config.g_lr),
+        architecture.optimizer(config.d_lr),
+        LOSSES[config.loss](label_smoothing=config.label_smoothing),
+        d_steps=config.d_steps,
+        simultaneous=config.simultaneous,
+    )
+    return gan
+
+
+def _fit(gan, images, config, directory, checkpoint):
+    history = directory / "history.csv"
+    _trim(history, checkpoint.epoch)
+    extra = []
+    if config.max_minutes:
+        extra.append(keras_gan.callbacks.TimeLimit(60 * config.max_minutes - checkpoint.seconds))
+    if config.tensorboard:
+        extra.append(keras.callbacks.TensorBoard(str(directory / "logs")))
+    batches = data.batches(
+        images,
+        config.batch_size,
+        seed=config.seed,
+        start=int(gan.g_optimizer.iterations),
+        minibatches=config.d_steps,
+    )
+    gan.fit(
+        batches,
+        epochs=config.epochs,
+        initial_epoch=checkpoint.epoch,
+        steps_per_epoch=config.steps_per_epoch,
+        shuffle=False,
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[
+            keras_gan.callbacks.TerminateOnNonFinite(),
+            *extra,
+            keras.callbacks.CSVLogger(history, append=True),
+            keras_gan.callbacks.Curves(history, directory / "curves.png"),
+            keras_gan.callbacks.SampleGrid(directory / "samples"),
+            checkpoint,
+        ],
+    )
+
+
+def _check_directory(directory, config, record):
+    """Whether to resume the run that `directory` holds. Raises InputError if it is in the way."""
+    path = directory / "config.json"
+    if not path.exists():
+        there = [name for name in RUN_FILES if (directory / name).exists()]
+        if there:
+            raise InputError(
+                f"--model_dir={directory}: holds {there[0]} and no config.json: choose another one."
+            )
+        return False
+    if config.overwrite:
+        return False
+    old = read_record(path)
+    differing = config.differences(old["settings"])
+    if old["dataset"].get("sha256") != record["dataset"]["sha256"]:
+        differing.append(f"the data ({old['dataset'].get('name')}, other pixels)")
+    if differing:
+        raise InputError(
+            f"--model_dir={directory}: holds a run with {', '.join(differing)}: give the same, "
+            "another --model_dir, or --overwrite to start afresh."
+        )
+    return True
+
+
+def _finished(config, checkpoint):
+    out_of_time = config.max_minutes and checkpoint.seconds >= 60 * config.max_minutes
+    return checkpoint.epoch >= config.epochs or bool(out_of_time)
+
+
+def _clear(directory):
+    """Makes the directory and deletes the files of an old run, and no others."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in (directory / name for name in RUN_FILES):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _trim(history, epochs):
+    """Deletes the rows of epochs that were logged but not completed by a checkpoint."""
+    if not history.exists():
+        return
+    with open(history, newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    with open(history.with_suffix(".tmp"), "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([header] + [row for row in rows if row and int(row[0]) < epochs])
+    os.replace(history.with_suffix(".tmp"), history)
+
+
+def _write(path, text):
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def _export(gan, path):
+    """Writes the SavedModel; whoever finds one at `path` finds it whole."""
+    temporary = path.with_suffix(".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    gan.export(temporary)
+    shutil.rmtree(path, ignore_errors=True)
+    os.replace(temporary, path)
