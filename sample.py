@@ -1,0 +1,99 @@
+"""Draws images from a trained generator's SavedModel.
+
+python sample.py --model_dir=runs/mnist-dcgan-lsgan --num_images=64 --seed=0 --output=samples.png
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from keras_gan import InputError, _command, images
+from keras_gan._lazy import load_tensorflow, tf
+
+BATCH = 500  # images at a time: bounds the memory
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model_dir", None, "A run directory, or the SavedModel's own folder.")
+flags.DEFINE_integer("num_images", 64, "How many to draw.")
+flags.DEFINE_integer("seed", 0, "The same seed draws the same images.")
+flags.DEFINE_string(
+    "output",
+    "samples.png",
+    "x.png: a grid; x.npy: uint8 [n, H, W, C]; x/: a folder of PNGs.",
+)
+flags.DEFINE_bool("interpolate", False, "Each row walks from one latent to another.")
+
+
+def check():
+    """Raises InputError for what is wrong with the flags, before TensorFlow is imported."""
+    if FLAGS.model_dir is None:
+        raise InputError("--model_dir is missing: expected a run directory or a SavedModel.")
+    saved_model()
+    if not 1 <= FLAGS.num_images < 2**31:
+        raise InputError(f"--num_images={FLAGS.num_images}: expected at least 1.")
+    if not 0 <= FLAGS.seed < 2**31:
+        raise InputError(f"--seed={FLAGS.seed}: expected 0 <= value < 2**31.")
+    if not FLAGS.output.endswith(("/", ".png", ".npy")):
+        raise InputError(f"--output={FLAGS.output}: expected a name that ends in .png, .npy or /.")
+
+
+def saved_model():
+    """The folder that holds the SavedModel."""
+    for folder in (Path(FLAGS.model_dir) / "export", Path(FLAGS.model_dir)):
+        if (folder / "saved_model.pb").is_file():
+            return folder
+    raise InputError(
+        f"--model_dir={FLAGS.model_dir}: no SavedModel there nor in its export/. "
+        "A run writes it when it ends."
+    )
+
+
+def slerp(start, end, steps):
+    """Walks along great circles, [n, d] and [n, d] -> [n, steps, d]: the norm stays typical."""
+    unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (start, end)]
+    angle = np.arccos(np.clip((unit[0] * unit[1]).sum(axis=1), -1, 1))[:, None, None]
+    angle = np.maximum(angle, 1e-6)
+    t = np.linspace(0, 1, steps)[:, None]
+    walk = np.sin((1 - t) * angle) * start[:, None] + np.sin(t * angle) * end[:, None]
+    return walk / np.sin(angle)
+
+
+def main():
+    load_tensorflow()
+    signatures = tf.saved_model.load(str(saved_model())).signatures
+
+    def latents(count):
+        drawn = signatures["latents"](num_images=tf.constant(count), seed=tf.constant(FLAGS.seed))
+        return drawn["z"].numpy()
+
+    count = FLAGS.num_images
+    if FLAGS.interpolate:
+        wide = images.columns(count)
+        rows = math.ceil(count / wide)
+        start, end = np.split(latents(2 * rows), 2)
+        z = slerp(start, end, wide).reshape(rows * wide, -1)[:count].astype(np.float32)
+    else:
+        z = latents(count)
+    drawn = [
+        images.to_uint8(signatures["serving_default"](z=tf.constant(part))["images"], (0, 1))
+        for part in np.split(z, range(BATCH, count, BATCH))
+    ]
+    write(np.concatenate(drawn))
+
+
+def write(drawn):
+    output = Path(FLAGS.output)
+    if FLAGS.output.endswith("/"):
+        output.mkdir(parents=True, exist_ok=True)
+        for i, image in enumerate(drawn):
+            images.write_image(output / f"{i:05d}.png", image)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        np.save(output, drawn) if output.suffix == ".npy" else images.write_grid(output, drawn)
+    print(f"{len(drawn)} images: {FLAGS.output}")
+
+
+if __name__ == "__main__":
+    _command.start(main, check)

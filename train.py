@@ -1,0 +1,39 @@
+"""Trains a GAN and leaves a run directory: samples, curves, checkpoints and a SavedModel.
+
+python train.py --arch=dcgan --loss=lsgan
+
+The same command resumes a run that was interrupted.
+"""
+
+import dataclasses
+import typing
+
+from absl import flags
+
+from keras_gan import _command, training
+from keras_gan.config import Config
+
+DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
+
+
+def define_flags():
+    for field in dataclasses.fields(Config):
+        text, choices = field.metadata["help"], field.metadata["choices"]
+        kind = next(iter(typing.get_args(field.type)), field.type)  # int of int | None
+        if choices:
+            flags.DEFINE_enum(field.name, field.default, choices, text)
+        else:
+            DEFINE.get(kind, flags.DEFINE_string)(field.name, field.default, text)
+
+
+def config():
+    return Config(**{f.name: flags.FLAGS[f.name].value for f in dataclasses.fields(Config)})
+
+
+def main():
+    training.run(config())
+
+
+if __name__ == "__main__":
+    define_flags()
+    _command.start(main, check=config)
