@@ -43,22 +43,24 @@ class _AfterImport(importlib.abc.MetaPathFinder):
     def __init__(self, name, action):
         self.name = name
         self.action = action
+        self.asking = False
 
     def find_spec(self, fullname, path, target=None):
-        if fullname != self.name:
+        if fullname != self.name or self.asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is None:
-            return None
-        load = spec.loader.exec_module
-
-        def exec_module(module):
-            load(module)
-            self.action()
-
-        spec.loader.exec_module = exec_module
+        self.asking = True
+        spec = importlib.util.find_spec(fullname)  # from all the other finders
+        self.asking = False
+        if spec is not None:
+            load = spec.loader.exec_module
+            spec.loader.exec_module = lambda module: self._load(load, module)
         return spec
+
+    def _load(self, load, module):
+        load(module)
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+            self.action()
 
 
 def after_import(name, action):

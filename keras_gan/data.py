@@ -107,14 +107,14 @@ def read(path, split="train"):
     """Reads (images uint8 [N, H, W, C], labels or None) from a `.npz` file or a folder."""
     path = Path(path)
     try:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder.")
         if path.is_dir():
             images, labels = _read_idx(path, split) or _read_folder(path, split)
         elif path.suffix == ".npz":
             images, labels = _read_npz(path, split)
-        elif path.exists():
-            raise InputError(f"{path}: expected a .npz file or a folder.")
         else:
-            raise InputError(f"{path}: no such file or folder.")
+            raise InputError(f"{path}: expected a .npz file or a folder.")
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error}.") from error
     return _checked(path, images, labels)
@@ -143,7 +143,7 @@ def _checked(path, images, labels):
 
 def _read_npz(path, split):
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             if f"x_{split}" not in arrays:
                 names = ", ".join(arrays) or "nothing"
                 raise InputError(f"{path}: holds {names}, expected x_{split}.")

@@ -90,8 +90,8 @@ def run(config):
             return directory
         print(f"Resuming {directory} after epoch {checkpoint.epoch} of {config.epochs}.")
     else:
-        print(f"Training {config.arch} with {config.loss} on {source.name}, into {directory}.")
         _clear(directory)
+        print(f"Training {config.arch} with {config.loss} on {source.name}, into {directory}.")
     _write(directory / "config.json", json.dumps(record, indent=2) + "\n")
     if not _finished(config, checkpoint):
         _fit(gan, images, config, directory, checkpoint)

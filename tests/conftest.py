@@ -5,12 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_gan._lazy import load_tensorflow
 
 load_tensorflow()
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def picture(path):
+    """The pixels of a PNG file."""
+    with Image.open(path) as image:
+        return np.asarray(image)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,152 @@
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import picture
+from test_model import dataset, equal, images, small_gan, state
+
+from keras_gan import callbacks
+
+
+def test_sample_grid_writes_the_same_latents_each_epoch(tmp_path):
+    gan = small_gan(lr=1e-12)
+    grid = callbacks.SampleGrid(tmp_path / "new" / "samples", num_images=9, seed=3)
+    gan.fit(dataset(), epochs=2, verbose=0, callbacks=[grid])
+    files = sorted(path.name for path in (tmp_path / "new" / "samples").iterdir())
+    assert files == ["epoch-0001.png", "epoch-0002.png"]
+    last = picture(tmp_path / "new/samples/epoch-0002.png")
+    assert last.shape == (12, 12)
+    drawn = gan.generate(9, seed=3)
+    np.testing.assert_allclose(last[:4, 4:8] / 127.5 - 1, drawn[1, :, :, 0], atol=0.005)
+
+
+def train(directory, epochs, stop_after=None):
+    """As `training.run` does it: resumes from what `directory` holds."""
+    gan = small_gan(ema_decay=0.9, d_steps=2)
+    checkpoint = callbacks.Checkpoint(directory, max_to_keep=2)
+    checkpoint.set_model(gan)
+    checkpoint.restore()
+    done = int(gan.g_optimizer.iterations)
+    stream = tf.data.Dataset.counter(done).map(
+        lambda i: tf.random.stateless_uniform([16, 4, 4, 1], [0, i], -1, 1)
+    )
+    extra = [] if stop_after is None else [StopIn(stop_after)]
+    history = gan.fit(
+        stream,
+        epochs=epochs,
+        initial_epoch=checkpoint.epoch,
+        steps_per_epoch=5,
+        shuffle=False,
+        verbose=0,
+        callbacks=[*extra, checkpoint],
+    )
+    return gan, checkpoint, history.history
+
+
+class StopIn(keras.callbacks.Callback):
+    """Ends the program, so to speak, in the middle of an epoch."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.g_optimizer.iterations) == self.step:
+            raise InterruptedError
+
+
+def test_interrupted_training_continues_to_the_same_bits(tmp_path):
+    expected, _, history = train(tmp_path / "whole", epochs=4)
+    with pytest.raises(InterruptedError):
+        train(tmp_path / "cut", epochs=4, stop_after=13)
+    gan, checkpoint, rest = train(tmp_path / "cut", epochs=4)
+    assert equal(state(expected), state(gan))
+    for name in ("g_optimizer", "d_optimizer"):
+        a, b = getattr(expected, name).variables, getattr(gan, name).variables
+        assert equal(map(np.array, a), map(np.array, b))
+    assert rest["d_loss"] == history["d_loss"][2:]
+    assert checkpoint.epoch == 4
+    kept = sorted(path.stem for path in (tmp_path / "cut").glob("*.index"))
+    assert kept == ["ckpt-3", "ckpt-4"]
+
+
+def test_checkpoint_adds_up_the_time_in_fit(tmp_path):
+    _, first, _ = train(tmp_path, epochs=1)
+    begin = time.monotonic()
+    _, second, _ = train(tmp_path, epochs=2)
+    assert 0 < first.seconds < second.seconds < first.seconds + time.monotonic() - begin
+
+
+def test_checkpoint_of_another_model_is_refused(tmp_path):
+    train(tmp_path, epochs=1)
+    other = small_gan(ema_decay=0.9)
+    other.compile("sgd", "sgd")
+    checkpoint = callbacks.Checkpoint(tmp_path)
+    checkpoint.set_model(other)
+    checkpoint.restore()  # plain SGD needs less than Adam left
+    keras.utils.set_random_seed(1)
+    wider = small_gan()
+    wider.generator.layers[0].units = 3
+    assert int(other.g_optimizer.iterations) == 5
+
+
+@pytest.mark.parametrize("poison", ["loss", "weight"])
+def test_non_finite_ends_fit_and_keeps_the_last_good_state(tmp_path, poison):
+    class Poison(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1 and poison == "weight":  # as the last update of an epoch may
+                self.model.generator.weights[0].assign(np.full([3, 16], np.nan))
+
+    real = images(64)
+    gan = small_gan()
+    checkpoint = callbacks.Checkpoint(tmp_path)
+    gan.fit(real, batch_size=16, verbose=0, callbacks=[checkpoint])
+    good = state(gan)
+    if poison == "loss":
+        real[-1] = np.inf
+    with pytest.raises(FloatingPointError, match=r"diverged: .* at step \d+"):
+        gan.fit(
+            real,
+            batch_size=16,
+            shuffle=False,
+            initial_epoch=1,
+            epochs=3,
+            verbose=0,
+            callbacks=[Poison(), callbacks.TerminateOnNonFinite(), checkpoint],
+        )
+    fresh = small_gan()
+    again = callbacks.Checkpoint(tmp_path)
+    again.set_model(fresh)
+    assert again.restore()
+    assert again.epoch == 1
+    assert equal(good, state(fresh))
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 3])
+def test_time_limit_stops_to_the_step(steps_per_execution):
+    class Slow(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            time.sleep(0.1)
+
+    gan = small_gan(compile_options={"steps_per_execution": steps_per_execution})
+    gan.train_on_batch(images(16))  # traced
+    history = gan.fit(
+        dataset(16 * 3000), epochs=5, verbose=0, callbacks=[Slow(), callbacks.TimeLimit(0.35)]
+    )
+    assert len(history.epoch) == 1
+    assert 1 <= (int(gan.g_optimizer.iterations) - 1) / steps_per_execution <= 4
+
+
+def test_curves(tmp_path):
+    gan = small_gan()
+    history, path = tmp_path / "history.csv", tmp_path / "curves.png"
+    gan.fit(
+        dataset(),
+        epochs=3,
+        verbose=0,
+        callbacks=[keras.callbacks.CSVLogger(history), callbacks.Curves(history, path)],
+    )
+    pixels = picture(path).reshape(-1, 4)
+    assert len(np.unique(pixels, axis=0)) > 20  # lines, in colours

@@ -1,0 +1,375 @@
+"""The commands as a user runs them: in a process of their own, judged by what they leave."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT, picture
+
+from keras_gan.networks import ARCHITECTURES
+
+SMALL = ("--steps_per_epoch=3", "--epochs=2", "--batch_size=8")
+
+
+@pytest.fixture(scope="module")
+def run_dir(tiny_npz, tmp_path_factory):
+    """A finished run of two short epochs."""
+    directory = tmp_path_factory.mktemp("runs") / "run"
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={directory}", *SMALL, "--max_minutes=9"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "train.py", *flags], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Training dcgan with lsgan on tiny" in done.stdout
+    assert done.stderr == ""
+    return directory
+
+
+def tree(directory):
+    """Path -> content of all that is below a directory."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def history(directory):
+    with open(directory / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# A whole run
+
+
+def test_run_directory(run_dir, tiny_npz):
+    there = {path.name for path in run_dir.iterdir()}
+    assert there == {
+        "checkpoints", "config.json", "curves.png", "export", "history.csv", "samples",
+    }  # fmt: skip
+    assert sorted(os.listdir(run_dir / "samples")) == ["epoch-0001.png", "epoch-0002.png"]
+    assert picture(run_dir / "samples/epoch-0002.png").shape == (224, 224)
+    assert [row["epoch"] for row in history(run_dir)] == ["0", "1"]
+    assert {"d_loss", "g_loss", "d_real", "d_fake"} <= set(history(run_dir)[0])
+    record = json.loads((run_dir / "config.json").read_text())
+    assert record["settings"]["batch_size"] == 8
+    assert record["settings"]["data_path"] == str(tiny_npz)
+    assert record["dataset"]["name"] == "tiny"
+    assert len(record["dataset"]["sha256"]) == 64
+    assert record["versions"]["tensorflow"] == tf.__version__
+
+
+def test_finished_run_says_so_and_trains_on(run_dir, tiny_npz, command, tmp_path):
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={run_dir}", *SMALL]
+    before = tree(run_dir)
+    done = command("train.py", *flags)
+    assert done.returncode == 0
+    assert "is finished: 2 epochs" in done.stdout
+    assert "--epochs" in done.stdout
+    assert tree(run_dir) == before
+    done = command("train.py", *flags, "--epochs=3")
+    assert "Resuming" in done.stdout
+    assert [row["epoch"] for row in history(run_dir)] == ["0", "1", "2"]
+
+
+def test_other_settings_are_refused_by_name(run_dir, tiny_npz, command, tmp_path):
+    before = tree(run_dir)
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={run_dir}", *SMALL]
+    done = command("train.py", *flags, "--g_lr=0.5", "--loss=minimax")
+    assert done.returncode == 1
+    assert "holds a run with --loss=lsgan, --g_lr=0.001: " in done.stderr
+    np.savez(tmp_path / "tiny.npz", x_train=np.zeros([500, 28, 28], np.uint8))
+    done = command("train.py", *flags, f"--data_path={tmp_path / 'tiny.npz'}")
+    assert "the data (tiny, other pixels)" in done.stderr
+    assert tree(run_dir) == before
+
+
+def test_overwrite_deletes_the_run_and_nothing_else(tiny_npz, command, tmp_path):
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={tmp_path}", "--arch=mlp", *SMALL]
+    assert command("train.py", *flags).returncode == 0
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "samples/epoch-0099.png").write_text("old")
+    done = command("train.py", *flags, "--overwrite", "--epochs=1", "--loss=minimax")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert os.listdir(tmp_path / "samples") == ["epoch-0001.png"]
+    assert len(history(tmp_path)) == 1
+
+
+def test_max_minutes_ends_as_a_finished_run(tiny_npz, command, tmp_path):
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={tmp_path / 'run'}", "--max_minutes=0.05"]
+    done = command("train.py", *flags, "--epochs=10000", "--arch=mlp", "--batch_size=8")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run/export/saved_model.pb").exists()
+    rows = history(tmp_path / "run")
+    assert 1 <= len(rows) < 10_000
+    assert len(os.listdir(tmp_path / "run/samples")) == len(rows)
+    done = command("train.py", *flags, "--epochs=10000", "--arch=mlp", "--batch_size=8")
+    assert "is finished" in done.stdout
+    assert "--max_minutes" in done.stdout
+
+
+def test_divergence_keeps_the_last_good_state(tiny_npz, command, tmp_path):
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={tmp_path / 'run'}", "--arch=mlp"]
+    done = command("train.py", *flags, "--g_lr=1e30", "--loss=minimax", *SMALL)
+    assert done.returncode == 1
+    assert done.stderr.startswith("train.py: Training diverged: ")
+    assert done.stderr.count("\n") == 1
+
+
+# Exact resume
+
+
+def start(*flags):
+    return subprocess.Popen(
+        [sys.executable, ROOT / "train.py", *flags],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def checkpoint_values(directory):
+    reader = tf.train.load_checkpoint(str(directory / "checkpoints"))
+    names = reader.get_variable_to_shape_map()
+    return {
+        name: reader.get_tensor(name)
+        for name in names
+        if "seconds" not in name and "OBJECT_GRAPH" not in name and "save_counter" not in name
+    }
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_killed_run_continues_to_the_same_bits(arch, tiny_npz, command, tmp_path):
+    flags = (f"--data_path={tiny_npz}", f"--arch={arch}", "--steps_per_epoch=120", "--epochs=3")
+    flags = (*flags, "--batch_size=32", "--loss=non_saturating")
+    done = command("train.py", *flags, f"--model_dir={tmp_path / 'whole'}")
+    assert done.returncode == 0, done.stderr
+
+    cut = tmp_path / "cut"
+    process = start(*flags, f"--model_dir={cut}")
+    while not (cut / "checkpoints/ckpt-1.index").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.3)  # in the middle of the second epoch
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (cut / "checkpoints/ckpt-2.index").exists()
+    # As if it had been killed between the row of an epoch and its checkpoint.
+    with open(cut / "history.csv", "a") as file:
+        file.write("1,0,0,0,0,NA,NA,NA,NA\n")
+
+    done = command("train.py", *flags, f"--model_dir={cut}")
+    assert f"Resuming {cut} after epoch 1 of 3" in done.stdout, done.stderr
+    expected, found = checkpoint_values(tmp_path / "whole"), checkpoint_values(cut)
+    assert expected.keys() == found.keys()
+    assert len(found) > 20
+    for name, value in expected.items():
+        np.testing.assert_array_equal(value, found[name], err_msg=name)
+    assert (cut / "history.csv").read_text() == (tmp_path / "whole/history.csv").read_text()
+    path = "samples/epoch-0003.png"
+    assert (cut / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
+
+
+# The SavedModel
+
+
+def test_saved_model_needs_tensorflow_only(run_dir, tmp_path):
+    code = f"""
+import sys
+import numpy as np
+import tensorflow as tf
+model = tf.saved_model.load({str(run_dir / "export")!r})
+sample = model.signatures["sample"]
+draw = lambda n, seed: sample(num_images=tf.constant(n), seed=tf.constant(seed))["images"].numpy()
+first = draw(64, 0)
+assert first.shape == (64, 28, 28, 1) and first.dtype == np.float32
+assert 0 <= first.min() < first.max() <= 1
+assert np.array_equal(first, draw(64, 0)) and not np.array_equal(first, draw(64, 1))
+assert np.array_equal(first, model.sample(64, 0)["images"])
+serve = model.signatures["serving_default"]
+for n in (1, 3, 70):
+    z = tf.random.normal([n, 64])
+    images = serve(z=z)["images"]
+    assert images.shape == (n, 28, 28, 1)
+    assert np.array_equal(images, serve(z)["images"])
+z = model.signatures["latents"](num_images=tf.constant(64), seed=tf.constant(0))["z"]
+np.testing.assert_allclose(first, serve(z=z)["images"], atol=1e-6)
+assert "keras_gan" not in sys.modules
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# sample.py
+
+
+def sample(command, *flags):
+    done = command("sample.py", *flags)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_sample_npy_png_and_folder_hold_the_same_images(run_dir, command, tmp_path):
+    model = f"--model_dir={run_dir}"
+    for output in ("x.npy", "x.png", "x/"):
+        sample(command, model, "--num_images=5", "--seed=4", f"--output={tmp_path}/{output}")
+    images = np.load(tmp_path / "x.npy")
+    assert images.shape == (5, 28, 28, 1)
+    assert images.dtype == np.uint8
+    assert len({image.tobytes() for image in images}) == 5
+    grid = picture(tmp_path / "x.png")
+    assert grid.shape == (56, 84)
+    np.testing.assert_array_equal(grid[28:, :28], images[3, :, :, 0])
+    names = sorted(path.name for path in (tmp_path / "x").iterdir())
+    assert names == [f"{i:05d}.png" for i in range(5)]
+    np.testing.assert_array_equal(picture(tmp_path / "x/00004.png"), images[4, :, :, 0])
+
+
+def test_sample_from_the_saved_models_own_folder_and_in_batches(run_dir, command, tmp_path):
+    flags = ["--num_images=600", f"--output={tmp_path / 'x.npy'}"]
+    sample(command, f"--model_dir={run_dir / 'export'}", *flags)
+    images = np.load(tmp_path / "x.npy")
+    assert images.shape == (600, 28, 28, 1)
+    model = tf.saved_model.load(str(run_dir / "export"))
+    expected = model.signatures["sample"](num_images=tf.constant(600), seed=tf.constant(0))
+    difference = images - 255 * np.array(expected["images"])
+    assert np.abs(difference).max() <= 0.51
+
+
+def test_interpolation_walks_between_latents(run_dir, command, tmp_path):
+    flags = [f"--model_dir={run_dir}", "--num_images=9", "--interpolate"]
+    sample(command, *flags, f"--output={tmp_path / 'x.npy'}")
+    walk = np.load(tmp_path / "x.npy").astype(float).reshape(3, 3, 784)
+    sample(command, flags[0], "--num_images=6", f"--output={tmp_path / 'ends.npy'}")
+    ends = np.load(tmp_path / "ends.npy").astype(float).reshape(6, 784)
+    np.testing.assert_allclose(walk[:, 0], ends[:3], atol=1)
+    np.testing.assert_allclose(walk[:, -1], ends[3:], atol=1)
+
+
+def test_slerp_keeps_to_the_sphere():
+    sys.path.insert(0, str(ROOT))
+    from sample import slerp
+
+    start, end = np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([[0.0, 1.0], [2.0, 0.0]])
+    half = np.sqrt(0.5)
+    expected = [[[1, 0], [half, half], [0, 1]], [[2, 0], [2, 0], [2, 0]]]
+    np.testing.assert_allclose(slerp(start, end, 3), expected, atol=1e-6)
+
+
+# Mistakes
+
+
+MISTAKES = {
+    "unknown arch": (["--arch=resnet"], "--arch=resnet: value should be one of <mlp|dcgan|maxout>"),
+    "unknown loss": (["--loss=hinged"], "--loss=hinged: value should be one of"),
+    "unknown dataset": (["--dataset=cifar"], "--dataset=cifar: value should be one of"),
+    "unknown flag": (["--archs=mlp"], "Unknown command line flag 'archs'. Did you mean: arch ?"),
+    "no flag": (["dcgan"], "dcgan: expected flags only"),
+    "batch size 0": (["--batch_size=0"], "--batch_size=0: expected at least 1"),
+    "batch size": (["--batch_size=501"], "--batch_size=501: expected at most the number of"),
+    "missing data": (["--data_path=/nowhere/x.npz"], "/nowhere/x.npz: no such file or folder"),
+    "unwritable": (["--model_dir=/proc/keras_gan"], "/proc/keras_gan"),
+    "no number": (["--epochs=many"], "--epochs=many"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistake_is_one_line_and_exit_1_and_changes_nothing(case, tiny_npz, command, tmp_path):
+    flags, message = MISTAKES[case]
+    data = [] if "--data_path" in flags[0] else [f"--data_path={tiny_npz}"]
+    model = [] if "--model_dir" in flags[0] else [f"--model_dir={tmp_path / 'new' / 'run'}"]
+    done = command("train.py", *data, *model, *flags, *SMALL[:2])
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_directories_that_hold_something_else(tiny_npz, command, tmp_path):
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={tmp_path}", *SMALL]
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples/mine.png").write_text("mine")
+    before = tree(tmp_path)
+    for extra in ([], ["--overwrite"]):
+        done = command("train.py", *flags, *extra)
+        assert done.returncode == 1
+        assert "holds samples and no config.json" in done.stderr
+    (tmp_path / "config.json").write_text("{")
+    done = command("train.py", *flags)
+    assert "config.json: not a run's configuration" in done.stderr
+    (tmp_path / "config.json").unlink()
+    assert tree(tmp_path) == before
+
+
+def test_image_sizes_that_dcgan_cannot_make(command, tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=np.zeros([9, 30, 28, 3], np.uint8))
+    done = command("train.py", f"--data_path={tmp_path / 'x.npz'}", *SMALL)
+    assert done.returncode == 1
+    assert "images of 30x28 don't work, height and width must be multiples of 4" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arch", ["mlp", "dcgan"])
+def test_colour_images_of_another_size(arch, command, tmp_path):
+    images = np.random.default_rng(0).integers(256, size=[20, 16, 24, 3], dtype=np.uint8)
+    np.savez(tmp_path / "photos.npz", x_train=images)
+    run = tmp_path / "run"
+    flags = [f"--data_path={tmp_path / 'photos.npz'}", f"--model_dir={run}", f"--arch={arch}"]
+    assert command("train.py", *flags, *SMALL).returncode == 0
+    sample(command, f"--model_dir={run}", "--num_images=2", f"--output={tmp_path / 'x.png'}")
+    assert picture(tmp_path / "x.png").shape == (16, 48, 3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "--model_dir is missing"),
+        (["--model_dir=/nowhere"], "no SavedModel there nor in its export/"),
+        (["--num_images=0"], "--num_images=0: expected at least 1"),
+        (["--seed=-1"], "--seed=-1: expected 0 <= value < 2**31"),
+        (["--output=x.jpg"], "--output=x.jpg: expected a name that ends in .png, .npy or /"),
+    ],
+)
+def test_sample_mistakes(flags, message, run_dir, command, tmp_path):
+    model = [f"--model_dir={run_dir}"] if flags and "--model_dir" not in flags[0] else []
+    done = command("sample.py", *model, *flags)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("flags", [["--help"], ["--arch=resnet"]])
+def test_flags_answer_within_a_second(flags, command):
+    times = []
+    for _ in range(3):
+        begin = time.monotonic()
+        command("train.py", *flags)
+        times.append(time.monotonic() - begin)
+    assert min(times) < 1
+
+
+def test_synthetic_fallback_trains_with_a_warning(command, tmp_path):
+    environment = {
+        "KERAS_GAN_DATA": "",
+        "KERAS_HOME": str(tmp_path / "keras"),
+        "https_proxy": "http://127.0.0.1:9",  # nothing listens there
+    }
+    done = command("train.py", f"--model_dir={tmp_path / 'run'}", *SMALL, **environment)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING: training on SYNTHETIC digits, not on MNIST" in done.stderr
+    record = json.loads((tmp_path / "run/config.json").read_text())
+    assert record["dataset"]["name"] == "synthetic"
+    done = command("train.py", "--dataset=mnist", f"--model_dir={tmp_path / 'x'}", **environment)
+    assert done.returncode == 1
+    assert "--data_path=" in done.stderr
+    assert not (tmp_path / "x").exists()

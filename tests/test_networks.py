@@ -1,0 +1,107 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_gan import InputError
+from keras_gan.networks import ARCHITECTURES, dcgan, maxout
+from keras_gan.optimizers import MomentumSGD
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 20, 3)])
+def test_shapes_and_range(name, shape):
+    architecture = ARCHITECTURES[name]
+    generator, discriminator = architecture.generator(7, shape), architecture.discriminator(shape)
+    drawn = generator(np.random.default_rng(0).normal(size=[5, 7]) * 100, training=False)
+    assert drawn.shape == (5, *shape)
+    assert -1 <= np.min(drawn) < 0 < np.max(drawn) <= 1
+    assert discriminator(drawn, training=False).shape == (5, 1)
+    # The discriminator ends in logits: its last layer has no activation.
+    assert discriminator.layers[-1].activation is keras.activations.linear
+
+
+@pytest.mark.parametrize("name", ["mlp", "maxout"])
+def test_dense_architectures_take_any_size(name):
+    assert ARCHITECTURES[name].generator(7, (5, 3, 1)).output_shape == (None, 5, 3, 1)
+
+
+@pytest.mark.parametrize("shape", [(30, 28, 1), (28, 25, 1)])
+def test_dcgan_says_which_sizes_work(shape):
+    with pytest.raises(InputError, match=r"height and width must be multiples of 4"):
+        dcgan.generator(7, shape)
+
+
+def test_dcgan_follows_the_rules_of_radford_et_al():
+    generator, discriminator = dcgan.generator(64, (28, 28, 1)), dcgan.discriminator((28, 28, 1))
+    names = {
+        type(layer).__name__ for network in (generator, discriminator) for layer in network.layers
+    }
+    assert not any("Pooling" in name for name in names)
+    for network in (generator, discriminator):
+        for layer in network.layers:
+            if "Conv2D" in type(layer).__name__:
+                assert layer.strides == (2, 2)
+                np.testing.assert_allclose(np.std(layer.kernel), 0.02, rtol=0.2)
+    # No dense hidden layers: one projects the latents, one reads the last feature map.
+    assert [type(layer).__name__ for layer in generator.layers].count("Dense") == 1
+    assert [type(layer).__name__ for layer in discriminator.layers].count("Dense") == 1
+    assert generator.layers[-1].activation is keras.activations.tanh
+    assert type(generator.layers[-2]).__name__ == "ReLU"
+    assert any(isinstance(layer, keras.layers.LeakyReLU) for layer in discriminator.layers)
+
+
+def test_maxout_has_the_published_sizes_and_initial_weights():
+    generator, discriminator = maxout.generator(100, (28, 28, 1)), maxout.discriminator((28, 28, 1))
+    kernels = [w for w in generator.weights if w.name == "kernel"]
+    assert [w.shape for w in kernels] == [(100, 1200), (1200, 1200), (1200, 784)]
+    for kernel in kernels:
+        np.testing.assert_allclose([np.min(kernel), np.max(kernel)], [-0.05, 0.05], rtol=0.01)
+    kernels = [w for w in discriminator.weights if w.name == "kernel"]
+    assert [w.shape for w in kernels] == [(784, 5 * 240), (240, 5 * 240), (240, 1)]
+    for kernel in kernels:
+        np.testing.assert_allclose([np.min(kernel), np.max(kernel)], [-0.005, 0.005], rtol=0.03)
+    rates = [x.rate for x in discriminator.layers if isinstance(x, keras.layers.Dropout)]
+    assert rates == [0.2, 0.5, 0.5]
+
+
+def test_maxout_units_are_the_maximum_of_five_pieces():
+    discriminator = maxout.discriminator((28, 28, 1))
+    pixels = np.random.default_rng(0).uniform(0, 1, [3, 784]).astype(np.float32)
+    x = pixels
+    *hidden, last = [
+        layer for layer in discriminator.layers if isinstance(layer, keras.layers.Dense)
+    ]
+    for layer in hidden:
+        x = (x @ np.array(layer.kernel) + np.array(layer.bias)).reshape(3, 5, 240).max(axis=1)
+    expected = x @ np.array(last.kernel) + np.array(last.bias)
+    found = discriminator(pixels.reshape(3, 28, 28, 1) * 2 - 1, training=False)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+
+
+def test_maxout_starts_from_the_pixel_marginals():
+    images = np.zeros([4, 2, 2, 1], np.uint8)
+    images[:, 0, 1, 0] = [0, 255, 255, 255]
+    images[:, 1, 1, 0] = 255
+    generator = maxout.generator(3, (2, 2, 1))
+    maxout.start_from_marginals(generator, images)
+    at_zero = (np.array(generator(np.zeros([1, 3]), training=False)) + 1) / 2
+    np.testing.assert_allclose(at_zero.ravel(), [0, 0.75, 0, 1], atol=1e-6)
+
+
+def test_momentum_sgd_by_hand():
+    """Steps 0 and 1, then far on: rate / 1.000004^t, momentum 0.5 + 0.2 (epoch - 1) / 249."""
+    weight = keras.Variable([1.0])
+    optimizer = MomentumSGD(0.1)
+    optimizer.build([weight])
+    expected, velocity = 1.0, 0.0
+    # At 500 steps an epoch: epoch 0, epoch 1, epoch 126 (125 / 249 of the rise), epoch 400.
+    for step, momentum in [(0, 0.5), (500, 0.5), (63_000, 0.5 + 0.2 * 125 / 249), (200_000, 0.7)]:
+        optimizer.iterations.assign(step)
+        optimizer.apply([keras.ops.convert_to_tensor([3.0])])
+        velocity = momentum * velocity - 0.1 / 1.000004**step * 3.0
+        expected += velocity
+        np.testing.assert_allclose(np.array(weight), [expected], rtol=1e-4)
+    optimizer.iterations.assign(10_000_000)  # the rate stays at its floor
+    before = float(np.array(weight)[0])
+    optimizer.apply([keras.ops.convert_to_tensor([3.0])])
+    np.testing.assert_allclose(np.array(weight)[0] - before, 0.7 * velocity - 1e-6 * 3.0, rtol=1e-3)
