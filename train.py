@@ -12,6 +12,7 @@ from absl import flags
 
 from keras_gan import _command, training
 from keras_gan.config import Config
+from keras_gan.networks import ARCHITECTURES
 
 DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
 
@@ -19,6 +20,9 @@ DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFI
 def define_flags():
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]
+        if field.default is None and hasattr(ARCHITECTURES["dcgan"], field.name):
+            values = (f"{name} {getattr(a, field.name)}" for name, a in ARCHITECTURES.items())
+            text += f" (default: {', '.join(values)})"
         kind = next(iter(typing.get_args(field.type)), field.type)  # int of int | None
         if choices:
             flags.DEFINE_enum(field.name, field.default, choices, text)

@@ -5,21 +5,11 @@ when they are first used.
 """
 
 import importlib
+import importlib.util
 
 from keras_gan._lazy import after_import
 
 __version__ = "0.1.0"
-
-_MODULES = (
-    "callbacks",
-    "config",
-    "data",
-    "images",
-    "losses",
-    "model",
-    "networks",
-    "training",
-)
 
 
 class InputError(ValueError):
@@ -29,13 +19,9 @@ class InputError(ValueError):
 def __getattr__(name):
     if name == "GAN":
         return importlib.import_module("keras_gan.model").GAN
-    if name in _MODULES:
+    if importlib.util.find_spec(f"keras_gan.{name}"):
         return importlib.import_module(f"keras_gan.{name}")
     raise AttributeError(f"module 'keras_gan' has no attribute {name!r}")
-
-
-def __dir__():
-    return ["GAN", "InputError", *_MODULES]
 
 
 # keras.models.load_model knows GAN by its registration, in whichever order a

@@ -17,18 +17,17 @@ _SEED = (lambda value: 0 <= value < 2**31, "0 <= value < 2**31")
 
 def _setting(default, help, limits=None, choices=None, identity=True):
     """A field. Two runs in one directory may differ in it if it is not of their `identity`."""
-    metadata = {
-        "help": help,
-        "limits": limits,
-        "choices": choices,
-        "identity": identity,
-    }
+    if choices:
+        limits = (lambda value: value in choices, f"one of {', '.join(choices)}")
+    metadata = {"help": help, "limits": limits, "choices": choices, "identity": identity}
     return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The settings of `python train.py`, a field for each flag. None: as `resolve` says.
+    """The settings of `python train.py`, a field for each flag.
+
+    What is None is settled by `resolve`: it is the architecture's, or follows from the data.
 
     Raises:
         InputError: if a value is out of range.
@@ -36,78 +35,43 @@ class Config:
 
     arch: str = _setting("dcgan", "Architecture of both networks.", choices=tuple(ARCHITECTURES))
     loss: str = _setting("lsgan", "Adversarial loss.", choices=tuple(LOSSES))
+    # In the place of a data set's name, its pixels' SHA-256 tells two runs apart.
     dataset: str = _setting(
-        "auto",
-        "Images to learn. auto: --data_path, else MNIST, else synthetic digits.",
-        choices=tuple(DATASETS),
-        identity=False,  # the pixels' SHA-256 is, instead
+        "auto", "Images. auto: MNIST or synthetic.", choices=tuple(DATASETS), identity=False
     )
     data_path: str | None = _setting(
-        None,
-        "A .npz with x_train, a folder with MNIST's four IDX files, or a folder of images.",
-        identity=False,
+        None, "A .npz, MNIST's four IDX files, or a folder of images.", identity=False
     )
-    epochs: int | None = _setting(
-        None,
-        "Train up to this epoch (default: the architecture's).",
-        _COUNT,
-        identity=False,
-    )
+    epochs: int | None = _setting(None, "Train up to this epoch.", _COUNT, identity=False)
     steps_per_epoch: int | None = _setting(
-        None, "Generator updates per epoch (default: one pass over the images).", _COUNT
+        None, "Generator updates per epoch (default: once through the images).", _COUNT
     )
-    batch_size: int | None = _setting(
-        None, "Images per discriminator update (default: the architecture's).", _COUNT
-    )
-    latent_dim: int | None = _setting(
-        None, "Size of the latent vector (default: the architecture's).", _COUNT
-    )
-    d_steps: int = _setting(
-        1, "k of Algorithm 1: discriminator updates per generator update.", _COUNT
-    )
-    simultaneous: bool | None = _setting(
-        None, "Take both gradients from one forward pass (default: the architecture's)."
-    )
-    g_lr: float | None = _setting(
-        None, "Generator's learning rate (default: the architecture's).", _POSITIVE
-    )
-    d_lr: float | None = _setting(
-        None, "Discriminator's learning rate (default: the architecture's).", _POSITIVE
-    )
-    label_smoothing: float = _setting(
-        0.0, "One-sided label smoothing: real images' target is 1 minus this.", _SHARE
-    )
+    batch_size: int | None = _setting(None, "Images per discriminator update.", _COUNT)
+    latent_dim: int | None = _setting(None, "Size of the latent vector.", _COUNT)
+    d_steps: int = _setting(1, "k of Algorithm 1: discriminator updates per step.", _COUNT)
+    simultaneous: bool | None = _setting(None, "Both gradients from one forward pass.")
+    g_lr: float | None = _setting(None, "Generator's learning rate.", _POSITIVE)
+    d_lr: float | None = _setting(None, "Discriminator's learning rate.", _POSITIVE)
+    label_smoothing: float = _setting(0.0, "One-sided: takes this off D's real target.", _SHARE)
     ema_decay: float | None = _setting(
-        None,
-        "Sample from a moving average of the generator's weights with this decay, 0 for none "
-        "(default: the architecture's).",
-        _SHARE,
+        None, "Sample from a moving average of the generator's weights; 0: don't.", _SHARE
     )
     max_minutes: float | None = _setting(
-        None,
-        "Stop training after this much time, as a finished run.",
-        _POSITIVE,
-        identity=False,
+        None, "Stop after this much training, as a finished run.", _POSITIVE, identity=False
     )
     model_dir: str | None = _setting(
-        None,
-        "The run directory (default: runs/<dataset>-<arch>-<loss>).",
-        identity=False,
+        None, "Run directory (default: runs/<dataset>-<arch>-<loss>).", identity=False
     )
     overwrite: bool = _setting(
         False, "Start afresh in a directory that holds a run.", identity=False
     )
     seed: int = _setting(0, "Every random draw of the run follows from it.", _SEED)
-    tensorboard: bool = _setting(
-        False, "Write TensorBoard logs too, if it is installed.", identity=False
-    )
+    tensorboard: bool = _setting(False, "Write TensorBoard logs to logs/.", identity=False)
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            choices, limits = field.metadata["choices"], field.metadata["limits"]
-            if choices and value not in choices:
-                raise InputError(f"--{field.name}={value}: expected one of {', '.join(choices)}.")
+            limits = field.metadata["limits"]
             if limits and value is not None and not limits[0](value):
                 raise InputError(f"--{field.name}={value}: expected {limits[1]}.")
 

@@ -54,14 +54,7 @@ class GAN(keras.Model):
     """
 
     def __init__(
-        self,
-        generator,
-        discriminator,
-        *,
-        latent="normal",
-        ema_decay=None,
-        seed=0,
-        **kwargs,
+        self, generator, discriminator, *, latent="normal", ema_decay=None, seed=0, **kwargs
     ):
         super().__init__(**kwargs)
         _check(generator, discriminator, latent, ema_decay)
@@ -81,14 +74,7 @@ class GAN(keras.Model):
         self.built = True
 
     def compile(
-        self,
-        g_optimizer,
-        d_optimizer,
-        loss="lsgan",
-        *,
-        d_steps=1,
-        simultaneous=False,
-        **kwargs,
+        self, g_optimizer, d_optimizer, loss="lsgan", *, d_steps=1, simultaneous=False, **kwargs
     ):
         """Sets how `fit` trains.
 
@@ -146,7 +132,7 @@ class GAN(keras.Model):
 
     def train_step(self, data):
         """One iteration of Algorithm 1 on a batch of d_steps minibatches of real images."""
-        images = keras.utils.unpack_x_y_sample_weight(data)[0]
+        images = self._real(data, at_least=self.d_steps)
         real = [images[k :: self.d_steps] for k in range(self.d_steps)]
         step = self.g_optimizer.iterations
         self._seed_layers(step)
@@ -209,13 +195,23 @@ class GAN(keras.Model):
 
     def test_step(self, data):
         """The losses of a batch as they stand: inference mode, and nothing is updated."""
-        real = keras.utils.unpack_x_y_sample_weight(data)[0]
+        real = self._real(data)
         # The images counted since the last reset number the batches of an evaluation.
         z = self._noise(real, _TEST, self._means["d_loss"].count, 0)
         fake = self.generator(z, training=False)
         _, fake_logits = self._discriminator_loss(real, fake, training=False)
         self._generator_loss(fake_logits)
         return self.get_metrics_result()
+
+    def _real(self, data, at_least=1):
+        """The images of a batch, which may hold labels beside them."""
+        images = tf.convert_to_tensor(keras.utils.unpack_x_y_sample_weight(data)[0])
+        if not images.dtype.is_floating:
+            raise ValueError(f"Images are {images.dtype.name}: expected floats in [-1, 1].")
+        tf.debugging.assert_greater_equal(
+            tf.shape(images)[0], at_least, "A batch holds fewer images than d_steps."
+        )
+        return images
 
     # Randomness
 

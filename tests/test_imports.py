@@ -27,7 +27,7 @@ ALLOWED = {
     "model": {"losses"},
     "callbacks": {"images"},
     "training": {"_lazy", "config", "data", "losses", "networks"},
-    "train.py": {"_command", "config", "training"},
+    "train.py": {"_command", "config", "networks", "training"},
     "sample.py": {"_command", "_lazy", "images"},
 }
 

@@ -363,8 +363,16 @@ def test_mistakes_are_named():
         GAN(gan.generator, gan.discriminator, ema_decay=1.5)
 
 
+def test_batches_that_cannot_be_trained_on():
+    gan = small_gan(d_steps=3)
+    with pytest.raises(ValueError, match=r"Images are uint8: expected floats in \[-1, 1\]"):
+        gan.fit(np.zeros([8, 4, 4, 1], np.uint8), batch_size=4, verbose=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="fewer images than d_steps"):
+        gan.fit(dataset(10, 8), verbose=0)  # the last batch holds two
+
+
 def test_public_names():
     assert keras_gan.GAN is GAN
-    assert set(dir(keras_gan)) >= {"GAN", "callbacks", "data", "losses", "networks"}
+    assert keras_gan.networks.ARCHITECTURES
     with pytest.raises(AttributeError, match="no attribute 'gan'"):
         keras_gan.gan  # noqa: B018

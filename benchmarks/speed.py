@@ -1,0 +1,150 @@
+"""How much of the machine's speed the library leaves to the user: ratios within one run.
+
+python benchmarks/speed.py
+
+For each architecture, in turn and several times over: images per second of `gan.fit` as
+`train.py` runs it, of a bare `tf.function` loop with the same networks, loss, optimisers and
+batches, and of the input pipeline alone. Then what the commands cost as a user starts them.
+The result stands in benchmarks/speed.md.
+"""
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from keras_gan import data, training  # noqa: E402
+from keras_gan._lazy import keras, load_tensorflow, tf  # noqa: E402
+from keras_gan.config import Config  # noqa: E402
+
+ROUNDS = 7
+SECONDS = 8  # of each way, each round
+LOSSES = {"dcgan": "lsgan", "mlp": "non_saturating", "maxout": "non_saturating"}
+
+
+def bare_step(gan):
+    """The step as one would write it without the library: no logs, no seeds, no average."""
+    generator, discriminator = gan.generator, gan.discriminator
+    loss = gan.adversarial_loss
+
+    def descend(tape, value, network, optimizer):
+        gradients = tape.gradient(value, network.trainable_variables)
+        optimizer.apply(gradients, network.trainable_variables)
+
+    def noise(real):
+        return tf.random.normal([tf.shape(real)[0], gan.latent_dim])
+
+    @tf.function
+    def alternating(real):
+        fake = generator(noise(real), training=True)
+        with tf.GradientTape() as tape:
+            d_loss = loss.discriminator(
+                discriminator(real, training=True), discriminator(fake, training=True)
+            )
+        descend(tape, d_loss, discriminator, gan.d_optimizer)
+        with tf.GradientTape() as tape:
+            fake = generator(noise(real), training=True)
+            g_loss = loss.generator(discriminator(fake, training=True))
+        descend(tape, g_loss, generator, gan.g_optimizer)
+
+    @tf.function
+    def simultaneous(real):
+        with tf.GradientTape(persistent=True) as tape:
+            fake = generator(noise(real), training=True)
+            fake_logits = discriminator(fake, training=True)
+            d_loss = loss.discriminator(discriminator(real, training=True), fake_logits)
+            g_loss = loss.generator(fake_logits)
+        d_gradients = tape.gradient(d_loss, discriminator.trainable_variables)
+        g_gradients = tape.gradient(g_loss, generator.trainable_variables)
+        gan.d_optimizer.apply(d_gradients, discriminator.trainable_variables)
+        gan.g_optimizer.apply(g_gradients, generator.trainable_variables)
+
+    return simultaneous if gan.simultaneous else alternating
+
+
+def compare(arch, images):
+    """Medians over the rounds: images per second of fit, of the bare loop, of the input alone."""
+    config = Config(arch=arch, loss=LOSSES[arch]).resolve(len(images))
+    gan = training.build(config, images)
+    stream = data.batches(images, config.batch_size)
+    step = bare_step(gan)
+
+    def fit(count):
+        gan.fit(stream, steps_per_epoch=count, verbose=2, shuffle=False)
+
+    def bare(count):
+        for real in stream.take(count):
+            step(real)
+        gan.generator.weights[0].numpy()
+
+    def pipeline(count):
+        for _ in stream.take(count):
+            pass
+
+    def seconds(way, count):
+        begin = time.perf_counter()
+        way(count)
+        return time.perf_counter() - begin
+
+    for way in (fit, bare, pipeline):
+        way(20)  # traces and warms up
+    count = int(SECONDS / seconds(bare, 100) * 100)
+    rates = [
+        [way_count * config.batch_size / seconds(way, way_count) for way, way_count in order]
+        for order in [((fit, count), (bare, count), (pipeline, 10 * count))] * ROUNDS
+    ]
+    fits, bares, inputs = zip(*rates, strict=True)
+    share = statistics.median(f / b for f, b in zip(fits, bares, strict=True))
+    times = statistics.median(i / f for i, f in zip(inputs, fits, strict=True))
+    medians = [statistics.median(values) for values in (fits, bares, inputs)]
+    return (*medians, share, times)
+
+
+def command(*arguments):
+    """(median seconds of three, peak MB) of a command, started as a user starts it."""
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True)
+        times.append(time.perf_counter() - begin)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return statistics.median(times), peak
+
+
+def main():
+    os.chdir(ROOT)
+    print("| command | seconds | peak MB so far |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as run:
+        short = ["train.py", "--steps_per_epoch=200", "--epochs=1", f"--model_dir={run}/run"]
+        for arguments in (
+            ["train.py", "--help"],
+            ["train.py", "--arch=resnet"],
+            [*short, "--overwrite"],
+            ["sample.py", f"--model_dir={run}/run", f"--output={run}/x.npy", "--num_images=10000"],
+        ):
+            seconds, peak = command(*arguments)
+            shown = " ".join(arguments).replace(run, "/tmp")
+            print(f"| `python {shown}` | {seconds:.2f} | {peak:.0f} |", flush=True)
+
+    load_tensorflow()
+    images = data.load().images
+    print("\n| arch | fit img/s | bare img/s | input img/s | fit / bare | input / fit |")
+    print("|---|---|---|---|---|---|")
+    for arch in LOSSES:
+        keras.backend.clear_session()
+        fit, bare, pipeline, share, times = compare(arch, images)
+        print(
+            f"| {arch} | {fit:,.0f} | {bare:,.0f} | {pipeline:,.0f} | {share:.3f} | {times:.0f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
