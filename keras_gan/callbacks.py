@@ -4,6 +4,7 @@ For everything else there are Keras' own: `CSVLogger`, `TensorBoard`, `EarlyStop
 """
 
 import csv
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gan import InputError
 from keras_gan.images import to_uint8, write_grid
 
 
@@ -79,12 +81,22 @@ class Checkpoint(keras.callbacks.Callback):
         self._clock = time.monotonic()
 
     def restore(self):
-        """Sets the model to the newest state, and tells whether there was one."""
-        path = self.manager.latest_checkpoint
-        if path is None:
-            return False
-        self.manager.checkpoint.restore(path).assert_existing_objects_matched()
-        return True
+        """Sets the model to the newest state that can be read, and tells whether there is any.
+
+        Raises:
+            InputError: if there are states and none can be read, or they are another model's.
+        """
+        for path in reversed(self.manager.checkpoints):
+            try:
+                self.manager.checkpoint.restore(path).assert_existing_objects_matched()
+                return True
+            except (tf.errors.OpError, IndexError) as error:  # a damaged file
+                print(f"{path}: {error}", file=sys.stderr)
+            except (AssertionError, ValueError) as error:
+                raise InputError(f"{path}: the state of another model.") from error
+        if self.manager.checkpoints:
+            raise InputError(f"{self.directory}: no state in it can be read.")
+        return False
 
     def on_epoch_end(self, epoch, logs=None):
         now = time.monotonic()

@@ -21,15 +21,7 @@ from keras_gan.config import read_record
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 
-RUN_FILES = (
-    "samples",
-    "history.csv",
-    "checkpoints",
-    "export",
-    "curves.png",
-    "logs",
-    "config.json",
-)
+RUN_FILES = ["samples", "history.csv", "checkpoints", "export", "curves.png", "logs", "config.json"]
 
 
 def run(config):
@@ -76,6 +68,8 @@ def run(config):
     if not tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
     gan = build(config, images)
+    if not resuming:
+        _clear(directory)
     checkpoint = keras_gan.callbacks.Checkpoint(directory / "checkpoints")
     checkpoint.set_model(gan)
     if resuming:
@@ -90,7 +84,6 @@ def run(config):
             return directory
         print(f"Resuming {directory} after epoch {checkpoint.epoch} of {config.epochs}.")
     else:
-        _clear(directory)
         print(f"Training {config.arch} with {config.loss} on {source.name}, into {directory}.")
     _write(directory / "config.json", json.dumps(record, indent=2) + "\n")
     if not _finished(config, checkpoint):

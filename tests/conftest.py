@@ -33,10 +33,10 @@ def digits():
 @pytest.fixture(scope="session")
 def tiny_npz(tmp_path_factory):
     """A `.npz` of 500 synthetic digits: small runs need no more."""
-    from keras_gan import data
+    from keras_gan import synthetic
 
     path = tmp_path_factory.mktemp("data") / "tiny.npz"
-    images, labels = data.synthetic_digits(500)
+    images, labels = synthetic.digits(500, seed=0)
     np.savez(path, x_train=images[..., 0], y_train=labels)
     return path
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_gan import InputError, data
+from keras_gan import InputError, data, synthetic
 
 
 def idx(array, magic=None, shape=None):
@@ -291,12 +291,12 @@ def test_keras_cache_of_fashion_mnist(offline, tmp_path):
 
 
 def test_synthetic_digits_are_labelled_handwriting_in_mnists_shape():
-    images, labels = data.synthetic_digits(2000, seed=3)
-    again, _ = data.synthetic_digits(2000, seed=3)
+    images, labels = synthetic.digits(2000, seed=3)
+    again, _ = synthetic.digits(2000, seed=3)
     np.testing.assert_array_equal(images, again)
     assert images.shape == (2000, 28, 28, 1)
     assert images.dtype == np.uint8
-    assert not np.array_equal(images, data.synthetic_digits(2000, seed=4)[0])
+    assert not np.array_equal(images, synthetic.digits(2000, seed=4)[0])
     assert len({image.tobytes() for image in images}) == 2000
     assert np.bincount(labels, minlength=10).min() > 150
     # Ink like MNIST's, whose mean is 33 and whose border is empty.
@@ -306,7 +306,7 @@ def test_synthetic_digits_are_labelled_handwriting_in_mnists_shape():
 
 def test_synthetic_digits_have_ten_modes_that_differ():
     """The nearest class mean finds the digit: the labels are right, and ten modes are there."""
-    images, labels = data.synthetic_digits(4000, seed=5)
+    images, labels = synthetic.digits(4000, seed=5)
     flat = images.reshape(len(images), -1).astype(np.float32)
     means = np.stack([flat[:2000][labels[:2000] == digit].mean(axis=0) for digit in range(10)])
     distances = ((flat[2000:, None] - means) ** 2).sum(axis=-1)
