@@ -1,7 +1,8 @@
 """DCGAN (Radford et al. 2015), its rules (section 3) at the size of MNIST.
 
-Strided convolutions and no pooling, no dense hidden layers, batch normalisation
-except at G's output and D's input, ReLU in G with a tanh output, LeakyReLU in D.
+Strided convolutions and no pooling, no dense hidden layers, ReLU and batch normalisation in G
+with a tanh output, LeakyReLU in D. One rule is broken: D has dropout and no batch normalisation.
+Its samples were better in the same time, and D's lead over G did not grow.
 """
 
 from keras_gan import InputError
@@ -57,17 +58,18 @@ def discriminator(image_shape, channels=CHANNELS):
     """Images [n, *image_shape] in [-1, 1] -> logits [n, 1]."""
     layers = keras.layers
 
-    def down(channels, **kwargs):
-        return layers.Conv2D(channels, 4, 2, padding="same", kernel_initializer=_init(), **kwargs)
+    def down(channels):
+        return layers.Conv2D(channels, 4, 2, padding="same", kernel_initializer=_init())
 
     return keras.Sequential(
         [
             keras.Input(image_shape),
             down(channels),
             layers.LeakyReLU(0.2),
-            down(2 * channels, use_bias=False),
-            layers.BatchNormalization(momentum=0.9),
+            layers.Dropout(0.3),
+            down(2 * channels),
             layers.LeakyReLU(0.2),
+            layers.Dropout(0.3),
             layers.Flatten(),
             layers.Dense(1, kernel_initializer=_init()),
         ],
