@@ -24,6 +24,10 @@ def __getattr__(name):
     raise AttributeError(f"module 'keras_gan' has no attribute {name!r}")
 
 
-# keras.models.load_model knows GAN by its registration, in whichever order a
-# program imports the two packages.
-after_import("keras", lambda: importlib.import_module("keras_gan.model"))
+def _register():
+    """Importing them tells keras.models.load_model of the classes in a saved GAN."""
+    importlib.import_module("keras_gan.model")
+    importlib.import_module("keras_gan.optimizers")
+
+
+after_import("keras", _register)  # in whichever order a program imports the two packages

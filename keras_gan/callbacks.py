@@ -128,7 +128,7 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
 
     def _stop(self, what):
         raise FloatingPointError(
-            f"Training diverged: {what} at step {int(self.model.g_optimizer.iterations)}. "
+            f"Training diverged: {what} at step {int(self.model.step)}. "
             "Lower the learning rates, or choose another loss."
         )
 

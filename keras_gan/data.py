@@ -10,7 +10,6 @@ import socket
 import struct
 import sys
 import threading
-import urllib.error
 import urllib.request
 import zlib
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_gan import InputError, synthetic
-from keras_gan._lazy import keras, tf
+from keras_gan._lazy import keras, load_tensorflow, tf
 
 ENVIRONMENT_VARIABLE = "KERAS_GAN_DATA"
 DOWNLOAD_TIMEOUT = 10  # seconds
@@ -82,7 +81,7 @@ def batches(images, batch_size, *, seed=0, start=0, minibatches=1):
     count = len(images)
     size = batch_size * minibatches
     with tf.device("CPU"):
-        pixels = tf.constant(images)
+        pixels = tf.convert_to_tensor(images)
 
     def batch(step):
         position = step * size + tf.range(size, dtype=tf.int64)
@@ -144,18 +143,21 @@ def _checked(path, images, labels):
 
 def _read_npz(path, split):
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open(path, "rb") as file:
+            arrays = np.load(file, allow_pickle=False)
             if f"x_{split}" not in arrays:
-                names = ", ".join(arrays) or "nothing"
-                raise InputError(f"{path}: holds {names}, expected x_{split}.")
-            labels = arrays.get(f"y_{split}")
-            return arrays[f"x_{split}"], labels
-    except InputError:
-        raise
-    # What NumPy and zipfile raise for an empty, cut off, damaged or pickled file.
+                raise KeyError(f"holds no x_{split}")
+            return arrays[f"x_{split}"], arrays.get(f"y_{split}")
+    # What NumPy and zipfile raise for an empty, cut off, damaged or pickled file is anything.
     except Exception as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable .npz of plain arrays: {reason}.") from error
+        raise InputError(
+            f"{path}: expected a .npz with x_{split} (and y_{split}), no pickles: {_line(error)}."
+        ) from error
+
+
+def _line(error):
+    """The first line of an exception's message."""
+    return (str(error).strip("'\"") or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _read_idx(folder, split):
@@ -193,7 +195,11 @@ def _read_folder(folder, split):
     """All images below a folder, in the order of their paths, grey where all of them are."""
     from PIL import Image
 
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    paths = sorted(
+        path
+        for path in folder.rglob("[!.]*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    )
     if split != "train":
         raise InputError(f"{folder}: a folder of images has no {split} part.")
     if not paths:
@@ -204,7 +210,9 @@ def _read_folder(folder, split):
     for path in paths:
         try:
             with Image.open(path) as image:
-                grey = image.mode in ("1", "L", "LA", "I;16")
+                if image.mode in ("I", "F") or image.mode.startswith("I;"):
+                    raise OSError(f"its pixels are {image.mode}, expected 8 bits each")
+                grey = image.mode in ("1", "L", "LA")
                 arrays.append(np.asarray(image.convert("L" if grey else "RGB")))
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise InputError(f"{path}: not a readable image: {error}.") from error
@@ -244,6 +252,7 @@ def _keras_dataset(name, split):
     if path is not None:
         return Images(name, *read(path, split))
     _require_server(name)
+    load_tensorflow()
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     try:
@@ -290,7 +299,7 @@ def _require_server(name):
             request = urllib.request.Request(f"{DOWNLOADS}mnist.npz", method="HEAD")
             urllib.request.urlopen(request, timeout=DOWNLOAD_TIMEOUT).close()
             outcome[0] = None
-        except (OSError, ValueError) as error:  # URLError is an OSError
+        except Exception as error:  # whatever a proxy provokes; told below
             outcome[0] = error
 
     thread = threading.Thread(target=ask, daemon=True)
@@ -303,7 +312,7 @@ def _require_server(name):
 def _not_found(name, error):
     return _NotFoundError(
         f"{name} is neither in {ENVIRONMENT_VARIABLE} nor in Keras' cache, and the download "
-        f"failed ({str(error).splitlines()[0]}). Put {name}.npz anywhere and say "
+        f"failed ({_line(error)}). Put {name}.npz anywhere and say "
         f"--data_path=/that/{name}.npz or {ENVIRONMENT_VARIABLE}=/that/{name}.npz."
     )
 

@@ -7,10 +7,10 @@ from PIL import Image
 
 
 def to_uint8(images, value_range=(-1.0, 1.0)):
-    """Float images in `value_range` -> uint8 [n, H, W, C] in 0..255, values outside clipped."""
+    """Float images in `value_range` -> uint8 in 0..255; values outside are clipped, NaN is 0."""
     low, high = value_range
     scaled = (np.asarray(images, np.float32) - low) * (255 / (high - low))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(np.nan_to_num(scaled)), 0, 255).astype(np.uint8)
 
 
 def columns(count):

@@ -34,9 +34,9 @@ class GAN(keras.Model):
     """Generative adversarial networks (Goodfellow et al. 2014), trained by Algorithm 1.
 
     Args:
-        generator: a built Keras model, latents float32 [n, latent_dim] -> images
-            float32 [n, H, W, C] in [-1, 1].
-        discriminator: a built Keras model, images -> logits float32 [n, 1], no final activation.
+        generator: a Sequential or functional Keras model, latents float32 [n, latent_dim] ->
+            images float32 [n, H, W, C] in [-1, 1].
+        discriminator: another one, images -> logits float32 [n, 1], no final activation.
         latent: the distribution of the latents, "normal" N(0, 1) or "uniform" on
             [-sqrt(3), sqrt(3)], both of variance 1.
         ema_decay: if given, in (0, 1): keep an exponential moving average of the
@@ -68,6 +68,10 @@ class GAN(keras.Model):
             self.ema_generator = keras.models.clone_model(generator)
             self.ema_generator.set_weights(generator.get_weights())
             self.ema_generator.trainable = False
+        # Training steps done: with the seed, all that random draws follow from.
+        self.step = self.add_weight(
+            shape=(), dtype="int64", trainable=False, aggregation="only_first_replica", name="step"
+        )
         self._means = {
             name: keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")
         }
@@ -111,6 +115,7 @@ class GAN(keras.Model):
         self.adversarial_loss = loss
         self.d_steps = d_steps
         self.simultaneous = simultaneous
+        self._execution = kwargs
 
     @property
     def latent_dim(self):
@@ -133,17 +138,17 @@ class GAN(keras.Model):
     def train_step(self, data):
         """One iteration of Algorithm 1 on a batch of d_steps minibatches of real images."""
         images = self._real(data, at_least=self.d_steps)
-        real = [images[k :: self.d_steps] for k in range(self.d_steps)]
-        step = self.g_optimizer.iterations
-        self._seed_layers(step)
-        z = [self._noise(real[k], _TRAIN, step, k) for k in range(self.d_steps)]
-
-        for k in range(self.d_steps - self.simultaneous):
-            self._update_discriminator(real[k], z[k])
-        if self.simultaneous:
-            self._update_both(real[-1], z[-1])
-        else:
-            self._update_generator(self._noise(real[-1], _TRAIN, step, self.d_steps))
+        for k in range(self.d_steps):
+            real = images[k :: self.d_steps]
+            self._seed_layers(k)
+            if self.simultaneous and k == self.d_steps - 1:
+                self._update_both(real, self._noise(real, _TRAIN, self.step, k))
+            else:
+                self._update_discriminator(real, self._noise(real, _TRAIN, self.step, k))
+        if not self.simultaneous:
+            self._seed_layers(self.d_steps)
+            self._update_generator(self._noise(real, _TRAIN, self.step, self.d_steps))
+        self.step.assign_add(1)
         self._update_moving_average()
         return self.get_metrics_result()
 
@@ -171,9 +176,10 @@ class GAN(keras.Model):
 
     def _discriminator_loss(self, real, fake, training=True):
         real_logits = self.discriminator(real, training=training)
+        penalty = sum(self.discriminator.losses)  # the user's regularizers, anew in each call
         fake_logits = self.discriminator(fake, training=training)
-        loss = self.adversarial_loss.discriminator(real_logits, fake_logits)
-        loss += sum(self.discriminator.losses)
+        penalty = (penalty + sum(self.discriminator.losses)) / 2
+        loss = self.adversarial_loss.discriminator(real_logits, fake_logits) + penalty
         self._means["d_loss"].update_state(loss, sample_weight=tf.shape(real)[0])
         self._means["d_real"].update_state(self.adversarial_loss.probability(real_logits))
         self._means["d_fake"].update_state(self.adversarial_loss.probability(fake_logits))
@@ -188,10 +194,13 @@ class GAN(keras.Model):
         if self.ema_generator is None:
             return
         # Short at first, or the average would show the initial weights for thousands of steps.
-        step = tf.cast(self.g_optimizer.iterations, tf.float32)
-        decay = tf.minimum(self.ema_decay, step / (step + 10))
+        step = tf.cast(self.step, tf.float32)
+        share = tf.maximum(1 - self.ema_decay, 10 / (step + 10))
         for average, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
-            average.assign_add((1 - decay) * (weight - average))
+            if keras.backend.is_float_dtype(weight.dtype):
+                average.assign_add(tf.cast(share, weight.dtype) * (weight - average))
+            else:
+                average.assign(weight)
 
     def test_step(self, data):
         """The losses of a batch as they stand: inference mode, and nothing is updated."""
@@ -221,16 +230,16 @@ class GAN(keras.Model):
             [tf.shape(real)[0], self.latent_dim], _fold(self.seed, stream, step, k)
         )
 
-    def _seed_layers(self, step):
-        """Sets the state of every random layer (dropout, noise) from (seed, step).
+    def _seed_layers(self, k):
+        """Sets the state of every random layer (dropout, noise) for update k of this step.
 
         Neither weights nor checkpoints hold that state, and so none has to.
         """
-        for network in (self.generator, self.discriminator):
-            weights = {id(weight) for weight in network.weights}
-            for i, state in enumerate(v for v in network.variables if id(v) not in weights):
-                seed = _fold(self.seed, _LAYERS, step, 2 * i + (network is self.generator))
-                state.assign(tf.cast(seed, state.dtype))
+        weights = {id(weight) for weight in self.weights}
+        variables = self.generator.variables + self.discriminator.variables
+        for i, state in enumerate(v for v in variables if id(v) not in weights):
+            seed = _fold(self.seed, _LAYERS, self.step, k, i)
+            state.assign(tf.cast(seed, state.dtype))
 
     # Sampling
 
@@ -246,10 +255,12 @@ class GAN(keras.Model):
         """
         z = self.latents(num_images, seed)
         batches = [
-            self.sampler(z[i : i + batch_size], training=False)
-            for i in range(0, max(num_images, 1), batch_size)
+            self._sample(z[i : i + batch_size]) for i in range(0, max(num_images, 1), batch_size)
         ]
         return np.concatenate(batches)
+
+    def _sample(self, z):
+        return tf.cast(self.sampler(z, training=False), tf.float32)  # whatever it computes in
 
     # Saving
 
@@ -265,7 +276,7 @@ class GAN(keras.Model):
         z = tf.TensorSpec([None, self.latent_dim], tf.float32, name="z")
 
         def images(z):
-            return {"images": (self.sampler(z, training=False) + 1) / 2}
+            return {"images": (self._sample(z) + 1) / 2}
 
         def latents(num_images, seed):
             return {"z": self.latents(num_images, seed)}
@@ -299,7 +310,10 @@ class GAN(keras.Model):
         return cls(**networks, **config)
 
     def get_compile_config(self):
+        if not self.compiled:
+            return None
         return {
+            **self._execution,
             "g_optimizer": keras.saving.serialize_keras_object(self.g_optimizer),
             "d_optimizer": keras.saving.serialize_keras_object(self.d_optimizer),
             "loss": keras.saving.serialize_keras_object(self.adversarial_loss),
@@ -326,7 +340,9 @@ def _without_side_effects(network, inputs):
 
 
 def _descend(loss, network, optimizer, tape):
-    gradients = tape.gradient(loss, network.trainable_variables)
+    # What scale_loss multiplies (float16 needs it), `apply` divides out.
+    scale = optimizer.scale_loss(tf.ones_like(loss))
+    gradients = tape.gradient(loss, network.trainable_variables, output_gradients=scale)
     optimizer.apply(gradients, network.trainable_variables)
 
 
@@ -339,12 +355,19 @@ def _fold(seed, *counters):
 
 
 def _check(generator, discriminator, latent, ema_decay):
-    for name, network in {
-        "generator": generator,
-        "discriminator": discriminator,
-    }.items():
+    for name, network in {"generator": generator, "discriminator": discriminator}.items():
         if not network.built:
             raise ValueError(f"The {name} has no weights yet: begin it with keras.Input(shape).")
+        shapes = getattr(network, "input_shape", None), getattr(network, "output_shape", None)
+        if not all(isinstance(shape, tuple) for shape in shapes):
+            raise ValueError(
+                f"The {name} has the shapes {shapes}: expected a Sequential or functional model "
+                "with one input and one output."
+            )
+    if len(generator.input_shape) != 2:
+        raise ValueError(
+            f"The generator takes {generator.input_shape}: expected latents (None, latent_dim)."
+        )
     if generator.output_shape[1:] != discriminator.input_shape[1:]:
         raise ValueError(
             f"The generator makes images of shape {generator.output_shape[1:]} and the "

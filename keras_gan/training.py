@@ -21,7 +21,8 @@ from keras_gan.config import read_record
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 
-RUN_FILES = ["samples", "history.csv", "checkpoints", "export", "curves.png", "logs", "config.json"]
+# config.json goes last: until then the directory is known for a run's.
+RUN_FILES = ("samples", "history.csv", "checkpoints", "export", "curves.png", "logs", "config.json")
 
 
 def run(config):
@@ -41,40 +42,29 @@ def run(config):
     if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise InputError("--tensorboard: it is not installed: pip install tensorboard.")
     source = data.load(config.dataset, config.data_path)
-    images = source.images
     if source.name == "mnist":
-        images = images[: ARCHITECTURES[config.arch].mnist_images]
-    config = config.resolve(len(images))
+        kept = source.images[: ARCHITECTURES[config.arch].mnist_images]
+        source = dataclasses.replace(source, images=kept)
+    config = config.resolve(len(source.images))
     directory = Path(config.model_dir or f"runs/{source.name}-{config.arch}-{config.loss}")
-    record = {
-        "settings": dataclasses.asdict(config),
-        "dataset": {
-            "name": source.name,
-            "sha256": source.sha256,
-            "images": len(images),
-            "shape": list(images.shape[1:]),
-        },
-        "versions": {
-            "keras_gan": keras_gan.__version__,
-            **{name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")},
-            "python": platform.python_version(),
-        },
-    }
-    resuming = _check_directory(directory, config, record)
+    record = _record(config, source)
+    previous = _previous(directory, config, record)
 
     load_tensorflow()
     # On a CPU this costs next to nothing and makes equal commands equal to the last bit. On a
     # GPU it would turn XLA off: there TF_DETERMINISTIC_OPS=1 is the user's choice.
     if not tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
-    gan = build(config, images)
-    if not resuming:
+    gan = build(config, source.images)
+    if previous is None:
         _clear(directory)
     checkpoint = keras_gan.callbacks.Checkpoint(directory / "checkpoints")
     checkpoint.set_model(gan)
-    if resuming:
+    if previous is None:
+        print(f"Training {config.arch} with {config.loss} on {source.name}, into {directory}.")
+    else:
         checkpoint.restore()
-        if _finished(config, checkpoint) and (directory / "export").is_dir():
+        if _finished(config, checkpoint) and previous.get("exported_epoch") == checkpoint.epoch:
             more = "--epochs or --max_minutes" if config.max_minutes else "--epochs"
             print(
                 f"{directory} is finished: {checkpoint.epoch} epochs, "
@@ -83,12 +73,19 @@ def run(config):
             )
             return directory
         print(f"Resuming {directory} after epoch {checkpoint.epoch} of {config.epochs}.")
-    else:
-        print(f"Training {config.arch} with {config.loss} on {source.name}, into {directory}.")
-    _write(directory / "config.json", json.dumps(record, indent=2) + "\n")
+    _write(directory / "config.json", record)
     if not _finished(config, checkpoint):
-        _fit(gan, images, config, directory, checkpoint)
+        batches = data.batches(
+            source.images,
+            config.batch_size,
+            seed=config.seed,
+            start=int(gan.step),
+            minibatches=config.d_steps,
+        )
+        del source  # the batches hold the pixels
+        _fit(gan, batches, config, directory, checkpoint)
     _export(gan, directory / "export")
+    _write(directory / "config.json", {**record, "exported_epoch": checkpoint.epoch})
     print(f"Done. Now: python sample.py --model_dir={directory} --output=samples.png")
     return directory
 
@@ -118,7 +115,56 @@ def build(config, images):
     return gan
 
 
-def _fit(gan, images, config, directory, checkpoint):
+def _record(config, source):
+    """The content of `config.json`."""
+    packages = ("keras", "tensorflow", "numpy")
+    return {
+        "settings": dataclasses.asdict(config),
+        "dataset": {
+            "name": source.name,
+            "sha256": source.sha256,
+            "shape": list(source.images.shape),
+        },
+        "versions": {
+            "keras_gan": keras_gan.__version__,
+            **{name: importlib.metadata.version(name) for name in packages},
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _previous(directory, config, record):
+    """The record of the run to resume in `directory`, None to begin one, or an InputError."""
+    path = directory / "config.json"
+    if not path.exists():
+        if directory.exists() and not directory.is_dir():
+            raise InputError(f"--model_dir={directory}: a file, expected a folder.")
+        there = [name for name in RUN_FILES if (directory / name).exists()]
+        if there:
+            raise InputError(
+                f"--model_dir={directory}: holds {there[0]} and no config.json: choose another one."
+            )
+        return None
+    previous = read_record(path)  # before anything is overwritten: it may be another program's
+    if config.overwrite:
+        return None
+    differing = config.differences(previous["settings"])
+    if previous["dataset"].get("sha256") != record["dataset"]["sha256"]:
+        differing.append(f"the data ({previous['dataset'].get('name')}, other pixels)")
+    if differing:
+        raise InputError(
+            f"--model_dir={directory}: holds a run with {', '.join(differing)}: give the same, "
+            "another --model_dir, or --overwrite to start afresh."
+        )
+    return previous
+
+
+def _finished(config, checkpoint):
+    out_of_time = config.max_minutes and checkpoint.seconds >= 60 * config.max_minutes
+    return checkpoint.epoch >= config.epochs or bool(out_of_time)
+
+
+def _fit(gan, batches, config, directory, checkpoint):
     history = directory / "history.csv"
     _trim(history, checkpoint.epoch)
     extra = []
@@ -126,13 +172,6 @@ def _fit(gan, images, config, directory, checkpoint):
         extra.append(keras_gan.callbacks.TimeLimit(60 * config.max_minutes - checkpoint.seconds))
     if config.tensorboard:
         extra.append(keras.callbacks.TensorBoard(str(directory / "logs")))
-    batches = data.batches(
-        images,
-        config.batch_size,
-        seed=config.seed,
-        start=int(gan.g_optimizer.iterations),
-        minibatches=config.d_steps,
-    )
     gan.fit(
         batches,
         epochs=config.epochs,
@@ -151,57 +190,35 @@ def _fit(gan, images, config, directory, checkpoint):
     )
 
 
-def _check_directory(directory, config, record):
-    """Whether to resume the run that `directory` holds. Raises InputError if it is in the way."""
-    path = directory / "config.json"
-    if not path.exists():
-        there = [name for name in RUN_FILES if (directory / name).exists()]
-        if there:
-            raise InputError(
-                f"--model_dir={directory}: holds {there[0]} and no config.json: choose another one."
-            )
-        return False
-    if config.overwrite:
-        return False
-    old = read_record(path)
-    differing = config.differences(old["settings"])
-    if old["dataset"].get("sha256") != record["dataset"]["sha256"]:
-        differing.append(f"the data ({old['dataset'].get('name')}, other pixels)")
-    if differing:
-        raise InputError(
-            f"--model_dir={directory}: holds a run with {', '.join(differing)}: give the same, "
-            "another --model_dir, or --overwrite to start afresh."
-        )
-    return True
-
-
-def _finished(config, checkpoint):
-    out_of_time = config.max_minutes and checkpoint.seconds >= 60 * config.max_minutes
-    return checkpoint.epoch >= config.epochs or bool(out_of_time)
-
-
 def _clear(directory):
     """Makes the directory and deletes the files of an old run, and no others."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for path in (directory / name for name in RUN_FILES):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path in (directory / name for name in RUN_FILES):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"--model_dir={directory}: can't be written ({error.strerror}): choose another one."
+        ) from error
 
 
 def _trim(history, epochs):
-    """Deletes the rows of epochs that were logged but not completed by a checkpoint."""
+    """Deletes the rows of epochs that were logged and not completed by a checkpoint."""
+    if epochs == 0:
+        history.unlink(missing_ok=True)
     if not history.exists():
         return
     with open(history, newline="") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    with open(history.with_suffix(".tmp"), "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerows([header] + [row for row in rows if row and int(row[0]) < epochs])
-    os.replace(history.with_suffix(".tmp"), history)
+        header, *rows = csv.reader(file)
+    temporary = history.with_suffix(".tmp")
+    with open(temporary, "w", newline="") as file:
+        csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) < epochs)])
+    os.replace(temporary, history)
 
 
-def _write(path, text):
+def _write(path, record):
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
+    temporary.write_text(json.dumps(record, indent=2) + "\n")
     os.replace(temporary, path)
 
 

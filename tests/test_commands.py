@@ -117,11 +117,16 @@ def test_max_minutes_ends_as_a_finished_run(tiny_npz, command, tmp_path):
 
 
 def test_divergence_keeps_the_last_good_state(tiny_npz, command, tmp_path):
-    flags = [f"--data_path={tiny_npz}", f"--model_dir={tmp_path / 'run'}", "--arch=mlp"]
-    done = command("train.py", *flags, "--g_lr=1e30", "--loss=minimax", *SMALL)
+    run = tmp_path / "run"
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={run}", "--arch=mlp", "--loss=minimax"]
+    # One step leaves huge weights, which are finite, and the next ones overflow.
+    done = command("train.py", *flags, "--g_lr=1e30", "--steps_per_epoch=1", "--epochs=1000")
     assert done.returncode == 1
     assert done.stderr.startswith("train.py: Training diverged: ")
     assert done.stderr.count("\n") == 1
+    assert not (run / "export").exists()
+    for name, value in checkpoint_values(run).items():
+        assert np.all(np.isfinite(value)), name
 
 
 # Exact resume
@@ -145,22 +150,30 @@ def checkpoint_values(directory):
     }
 
 
+def kill_when(process, condition):
+    """SIGKILL as soon as a condition holds."""
+    while not condition():
+        assert process.poll() is None, "the run ended before it was killed"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_killed_run_continues_to_the_same_bits(arch, tiny_npz, command, tmp_path):
-    flags = (f"--data_path={tiny_npz}", f"--arch={arch}", "--steps_per_epoch=120", "--epochs=3")
+    flags = (f"--data_path={tiny_npz}", f"--arch={arch}", "--steps_per_epoch=150", "--epochs=3")
     flags = (*flags, "--batch_size=32", "--loss=non_saturating")
     done = command("train.py", *flags, f"--model_dir={tmp_path / 'whole'}")
     assert done.returncode == 0, done.stderr
 
     cut = tmp_path / "cut"
     process = start(*flags, f"--model_dir={cut}")
-    while not (cut / "checkpoints/ckpt-1.index").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    time.sleep(0.3)  # in the middle of the second epoch
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (cut / "checkpoints/ckpt-2.index").exists()
+    kill_when(process, (cut / "history.csv").exists)  # early in the first epoch
+    assert not (cut / "checkpoints").exists()
+    process = start(*flags, f"--model_dir={cut}")
+    first = cut / "checkpoints/ckpt-1.index"
+    kill_when(process, lambda: first.exists() and time.time() - first.stat().st_mtime > 0.2)
+    assert not (cut / "checkpoints/ckpt-2.index").exists()  # in the middle of the second
     # As if it had been killed between the row of an epoch and its checkpoint.
     with open(cut / "history.csv", "a") as file:
         file.write("1,0,0,0,0,NA,NA,NA,NA\n")
@@ -175,6 +188,19 @@ def test_killed_run_continues_to_the_same_bits(arch, tiny_npz, command, tmp_path
     assert (cut / "history.csv").read_text() == (tmp_path / "whole/history.csv").read_text()
     path = "samples/epoch-0003.png"
     assert (cut / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
+
+
+def test_run_killed_before_its_export_is_not_finished(tiny_npz, command, tmp_path):
+    run = tmp_path / "run"
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={run}", "--arch=mlp", *SMALL]
+    assert command("train.py", *flags).returncode == 0
+    old = (run / "export/variables/variables.data-00000-of-00001").read_bytes()
+    process = start(*flags, "--epochs=3")
+    kill_when(process, (run / "checkpoints/ckpt-3.index").exists)
+    done = command("train.py", *flags, "--epochs=3")
+    assert "Done" in done.stdout
+    assert (run / "export/variables/variables.data-00000-of-00001").read_bytes() != old
+    assert "is finished" in command("train.py", *flags, "--epochs=3").stdout
 
 
 # The SavedModel
@@ -277,7 +303,10 @@ MISTAKES = {
     "batch size 0": (["--batch_size=0"], "--batch_size=0: expected at least 1"),
     "batch size": (["--batch_size=501"], "--batch_size=501: expected at most the number of"),
     "missing data": (["--data_path=/nowhere/x.npz"], "/nowhere/x.npz: no such file or folder"),
-    "unwritable": (["--model_dir=/proc/keras_gan"], "/proc/keras_gan"),
+    "unwritable": (
+        ["--model_dir=/proc/keras_gan"],
+        "--model_dir=/proc/keras_gan: can't be written (No such file or directory): choose another",
+    ),
     "no number": (["--epochs=many"], "--epochs=many"),
 }
 
@@ -304,11 +333,14 @@ def test_directories_that_hold_something_else(tiny_npz, command, tmp_path):
         done = command("train.py", *flags, *extra)
         assert done.returncode == 1
         assert "holds samples and no config.json" in done.stderr
-    (tmp_path / "config.json").write_text("{")
-    done = command("train.py", *flags)
-    assert "config.json: not a run's configuration" in done.stderr
-    (tmp_path / "config.json").unlink()
-    assert tree(tmp_path) == before
+    (tmp_path / "config.json").write_text('{"model": "of another program"}')
+    before = tree(tmp_path)
+    for extra in ([], ["--overwrite"]):
+        done = command("train.py", *flags, *extra)
+        assert "config.json: not a run's configuration" in done.stderr
+        assert tree(tmp_path) == before
+    done = command("train.py", *flags, f"--model_dir={tmp_path / 'config.json'}")
+    assert "config.json: a file, expected a folder" in done.stderr
 
 
 def test_image_sizes_that_dcgan_cannot_make(command, tmp_path):

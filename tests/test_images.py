@@ -5,9 +5,9 @@ from keras_gan import images
 
 
 def test_to_uint8_rounds_and_clips():
-    pixels = np.array([-1.5, -1.0, 0.0, 0.999, 1.0, 2.0]).reshape(1, 1, 6, 1)
+    pixels = np.array([-1.5, -1.0, 0.0, 0.999, 1.0, np.inf, np.nan]).reshape(1, 1, 7, 1)
     # (0 + 1) * 127.5 = 127.5 rounds to the even 128; (0.999 + 1) * 127.5 = 254.87.
-    np.testing.assert_array_equal(images.to_uint8(pixels).ravel(), [0, 0, 128, 255, 255, 255])
+    np.testing.assert_array_equal(images.to_uint8(pixels).ravel(), [0, 0, 128, 255, 255, 255, 0])
     np.testing.assert_array_equal(
         images.to_uint8(np.array([0.0, 0.2, 1.0]), value_range=(0, 1)), [0, 51, 255]
     )

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "keras_gan"
 
 LEAF = {"_lazy"}
 ALLOWED = {
-    "": {"_lazy", "model"},
+    "": {"_lazy"},
     "_lazy": set(),
     "_command": set(),
     "images": set(),
@@ -20,7 +20,7 @@ ALLOWED = {
     "synthetic": set(),
     "data": LEAF | {"synthetic"},
     "optimizers": set(),
-    "networks": {"networks.dcgan", "networks.maxout", "networks.mlp"},
+    "networks": {"_lazy", "networks.dcgan", "networks.maxout", "networks.mlp"},
     "networks.mlp": LEAF,
     "networks.dcgan": LEAF,
     "networks.maxout": LEAF | {"optimizers"},

@@ -10,6 +10,7 @@ import tensorflow as tf
 import keras_gan
 from keras_gan.losses import LeastSquares
 from keras_gan.model import GAN
+from keras_gan.optimizers import MomentumSGD
 
 L = keras.layers
 
@@ -178,8 +179,7 @@ def test_simultaneous_update_takes_both_gradients_at_the_same_point():
         discriminator.set_weights([np.array([[v]])])
         gan = GAN(generator, discriminator)
         gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), simultaneous=simultaneous)
-        step = gan.g_optimizer.iterations
-        z = [np.array(gan._noise(real, 0, step, k)) for k in range(2)]
+        z = [np.array(gan._noise(real, 0, 0, k)) for k in range(2)]
         gan.train_on_batch(real)
         moves[simultaneous] = [float(n.get_weights()[0].item()) for n in (generator, discriminator)]
         fake = w * z[0]
@@ -219,12 +219,22 @@ def test_ways_of_execution_agree(option):
 
 
 def test_logs_are_means_over_the_images_of_an_epoch():
-    gan = small_gan(lr=1e-12)
-    logs = gan.fit(dataset(40, 16), verbose=0).history  # batches of 16, 16 and 8
-    assert sorted(logs) == ["d_fake", "d_loss", "d_real", "g_loss"]
+    """Batches of 16, 16 and 8 images count by their size."""
+    gan = small_gan(loss="lsgan")
+    z = [gan._noise(images(40)[i : i + 16], 1, i, 0) for i in (0, 16, 32)]
+    fake = np.concatenate([gan.generator(batch, training=False) for batch in z])
+    real_logits = np.array(gan.discriminator(images(40), training=False))
+    fake_logits = np.array(gan.discriminator(fake, training=False))
     scores = gan.evaluate(dataset(40, 16), verbose=0, return_dict=True)
-    logits = gan.discriminator(images(40), training=False)
-    np.testing.assert_allclose(scores["d_real"], np.mean(keras.ops.sigmoid(logits)), rtol=1e-5)
+    expected = {
+        "d_loss": (np.mean((real_logits - 1) ** 2) + np.mean(fake_logits**2)) / 2,
+        "g_loss": np.mean((fake_logits - 1) ** 2) / 2,
+        "d_real": np.mean(np.clip(real_logits, 0, 1)),
+        "d_fake": np.mean(np.clip(fake_logits, 0, 1)),
+    }
+    assert scores.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(scores[name], value, rtol=1e-5, err_msg=name)
 
 
 def test_evaluate_changes_nothing_and_repeats_itself():
@@ -267,6 +277,29 @@ def test_noise_and_dropout_follow_from_the_seed():
 
     assert equal(train(1), train(1))
     assert not equal(train(1), train(2))
+
+
+def test_every_update_of_every_step_draws_anew():
+    """Each forward pass of a generator that is nothing but noise and dropout shows other zeros."""
+    recorder = Recorder()
+    generator = keras.Sequential([keras.Input([3]), L.Dense(50), L.Dropout(0.5), recorder])
+    generator.layers[0].set_weights([np.zeros([3, 50]), np.ones([50])])  # dropout alone
+    discriminator = keras.Sequential([keras.Input([50]), L.Dense(1)])
+    gan = GAN(generator, discriminator)
+    still = keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0)
+    gan.compile(*still, d_steps=2, run_eagerly=True)
+    for _ in range(2):
+        gan.train_on_batch(np.zeros([4, 50], np.float32))
+    masks = {(seen != 0).tobytes() for seen in recorder.seen}
+    assert len(recorder.seen) == len(masks) == 6  # two steps of three updates
+
+    generator = keras.Sequential([keras.Input([3]), recorder])
+    recorder.seen = []
+    gan = GAN(generator, keras.Sequential([keras.Input([3]), L.Dense(1)]))
+    gan.compile(*(keras.optimizers.SGD(0.0) for _ in range(2)), d_steps=2, run_eagerly=True)
+    for _ in range(2):
+        gan.train_on_batch(np.zeros([4, 3], np.float32))
+    assert len({seen.tobytes() for seen in recorder.seen}) == 6  # the latents themselves
 
 
 def test_moving_average():
@@ -331,17 +364,59 @@ def test_saved_model_continues_like_the_original(tmp_path):
     "imports", ["keras, keras_gan", "keras_gan, keras", "keras_gan, tensorflow, keras"]
 )
 def test_saved_model_loads_in_a_new_process(tmp_path, imports):
+    """With the classes that a maxout GAN needs beside GAN itself."""
     gan = small_gan()
+    gan.compile(MomentumSGD(), MomentumSGD(), LeastSquares())
     gan.save(tmp_path / "gan.keras")
     code = f"import {imports}; print(keras.models.load_model({str(tmp_path / 'gan.keras')!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "<GAN name=" in done.stdout, done.stderr
 
 
-def test_weights_of_user_optimisers_by_name():
-    gan = small_gan()
-    gan.compile(g_optimizer="adam", d_optimizer="sgd", loss="minimax")
-    gan.fit(dataset(), verbose=0)
+def test_optimisers_by_name_and_with_a_loss_scale():
+    """Half precision scales the loss up and `apply` scales the gradient down: nothing changes."""
+
+    def train(g_optimizer, d_optimizer):
+        gan = small_gan(dropout=0)
+        gan.compile(g_optimizer, d_optimizer, "minimax")
+        gan.fit(dataset(), verbose=0)
+        return state(gan.generator) + state(gan.discriminator)
+
+    plain = train("sgd", "adam")
+    assert not equal(plain, state(small_gan().generator) + state(small_gan().discriminator))
+    scaled = train(
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()),
+    )
+    for a, b in zip(plain, scaled, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_regularizers_of_the_networks_count_once():
+    regularizer = keras.regularizers.L2(0.5)
+    generator = keras.Sequential([keras.Input([1]), L.Dense(1, kernel_regularizer=regularizer)])
+    discriminator = keras.Sequential([keras.Input([1]), L.Dense(1, kernel_regularizer=regularizer)])
+    generator.set_weights([np.array([[3.0]]), np.array([0.0])])
+    discriminator.set_weights([np.array([[2.0]]), np.array([0.0])])
+    plain = GAN(generator, discriminator)
+    plain.compile("sgd", "sgd")
+    scores = plain.evaluate(np.ones([4, 1], np.float32), verbose=0, return_dict=True)
+    fake = 2 * 3 * np.array(plain._noise(np.ones([4, 1]), 1, 0, 0))
+    # D(x) = 2: (2 - 1)^2 / 2 + mean(fake^2) / 2 + 0.5 * 2^2, and 0.5 * 3^2 for G.
+    np.testing.assert_allclose(scores["d_loss"], 0.5 + np.mean(fake**2) / 2 + 2, rtol=1e-5)
+    np.testing.assert_allclose(scores["g_loss"], np.mean((fake - 1) ** 2) / 2 + 4.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
+def test_other_precisions_train_average_and_sample(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        gan = small_gan(ema_decay=0.9)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    logs = gan.fit(dataset(), verbose=0).history
+    assert np.isfinite(logs["g_loss"]).all()
+    assert gan.generate(3).dtype == np.float32
 
 
 def test_mistakes_are_named():
@@ -357,6 +432,10 @@ def test_mistakes_are_named():
         GAN(keras.Sequential([L.Dense(3)]), gan.discriminator)
     with pytest.raises(ValueError, match=r"shape \(3,\) .* takes \(4, 4, 1\): expected the same"):
         GAN(keras.Sequential([keras.Input([2]), L.Dense(3)]), gan.discriminator)
+    with pytest.raises(ValueError, match=r"takes \(None, 2, 3\): expected latents"):
+        GAN(keras.Sequential([keras.Input([2, 3]), L.Dense(3)]), gan.discriminator)
+    with pytest.raises(ValueError, match="expected a Sequential or functional model"):
+        GAN(gan, gan.discriminator)  # a subclass of keras.Model has no shapes to check
     with pytest.raises(ValueError, match="latent='gauss': expected one of normal, uniform"):
         GAN(gan.generator, gan.discriminator, latent="gauss")
     with pytest.raises(ValueError, match="ema_decay=1.5"):

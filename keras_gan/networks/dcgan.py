@@ -75,7 +75,3 @@ def discriminator(image_shape, channels=CHANNELS):
         ],
         name="discriminator",
     )
-
-
-def optimizer(learning_rate):
-    return keras.optimizers.Adam(learning_rate, beta_1=0.5)  # 0.9 oscillates: section 4

@@ -27,7 +27,3 @@ def discriminator(image_shape):
             keras.layers.Dropout(0.3),
         ]
     return keras.Sequential([*layers, keras.layers.Dense(1)], name="discriminator")
-
-
-def optimizer(learning_rate):
-    return keras.optimizers.Adam(learning_rate, beta_1=0.5)
