@@ -2,10 +2,13 @@
 
 python benchmarks/speed.py
 
-For each architecture, in turn and several times over: images per second of `gan.fit` as
-`train.py` runs it, of a bare `tf.function` loop with the same networks, loss, optimisers and
-batches, and of the input pipeline alone. Then what the commands cost as a user starts them.
+First what the commands cost as a user starts them. Then for each architecture, in turn and
+several times over: images per second of `gan.fit` as `train.py` runs it, of a bare
+`tf.function` loop with the same networks, loss, optimisers and batches, and of the input
+pipeline alone. Last what deterministic operations cost, which `train.py` asks for on a CPU.
 The result stands in benchmarks/speed.md.
+
+python benchmarks/speed.py rate ARCH    prints the images per second of `gan.fit`
 """
 
 import os
@@ -20,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import keras_gan  # noqa: E402
 from keras_gan import data, training  # noqa: E402
 from keras_gan._lazy import keras, load_tensorflow, tf  # noqa: E402
 from keras_gan.config import Config  # noqa: E402
@@ -77,7 +81,10 @@ def compare(arch, images):
     step = bare_step(gan)
 
     def fit(count):
-        gan.fit(stream, steps_per_epoch=count, verbose=2, shuffle=False)
+        guard = (
+            keras_gan.callbacks.TerminateOnNonFinite()
+        )  # the one callback that acts on each batch
+        gan.fit(stream, steps_per_epoch=count, verbose=0, shuffle=False, callbacks=[guard])
 
     def bare(count):
         for real in stream.take(count):
@@ -107,15 +114,33 @@ def compare(arch, images):
     return (*medians, share, times)
 
 
-def command(*arguments):
-    """(median seconds of three, peak MB) of a command, started as a user starts it."""
+def command(*arguments, runs=3, **environment):
+    """(median seconds, peak MB of all commands so far, last output) of a command."""
     times = []
-    for _ in range(3):
+    for _ in range(runs):
         begin = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True)
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **environment},
+        )
         times.append(time.perf_counter() - begin)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return statistics.median(times), peak
+    return statistics.median(times), peak, done.stdout
+
+
+def rate(arch):
+    """Images per second of `gan.fit`, in a process of its own."""
+    images = data.load().images
+    config = Config(arch=arch, loss=LOSSES[arch]).resolve(len(images))
+    gan = training.build(config, images)
+    stream = data.batches(images, config.batch_size)
+    gan.fit(stream, steps_per_epoch=50, verbose=0, shuffle=False)
+    begin = time.perf_counter()
+    gan.fit(stream, steps_per_epoch=500, verbose=0, shuffle=False)
+    return 500 * config.batch_size / (time.perf_counter() - begin)
 
 
 def main():
@@ -129,11 +154,12 @@ def main():
             [*short, "--overwrite"],
             ["sample.py", f"--model_dir={run}/run", f"--output={run}/x.npy", "--num_images=10000"],
         ):
-            seconds, peak = command(*arguments)
+            seconds, peak, _ = command(*arguments)
             shown = " ".join(arguments).replace(run, "/tmp")
             print(f"| `python {shown}` | {seconds:.2f} | {peak:.0f} |", flush=True)
 
     load_tensorflow()
+    tf.config.experimental.enable_op_determinism()  # as train.py does on a CPU
     images = data.load().images
     print("\n| arch | fit img/s | bare img/s | input img/s | fit / bare | input / fit |")
     print("|---|---|---|---|---|---|")
@@ -145,6 +171,25 @@ def main():
             flush=True,
         )
 
+    print("\n| arch | deterministic / free |\n|---|---|")
+    for arch in LOSSES:
+        ratios = []
+        for _ in range(5):
+            free, fixed = (
+                float(
+                    command(
+                        str(Path(__file__).resolve()), "rate", arch, runs=1, TF_DETERMINISTIC_OPS=on
+                    )[2]
+                )
+                for on in ("0", "1")
+            )
+            ratios.append(fixed / free)
+        print(f"| {arch} | {statistics.median(ratios):.3f} |", flush=True)
+
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["rate"]:
+        load_tensorflow()
+        print(rate(sys.argv[2]))
+    else:
+        main()

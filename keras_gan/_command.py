@@ -29,6 +29,7 @@ def start(main, check=lambda: None):
         except (InputError, FloatingPointError, OSError) as error:
             _fail(error)
         except KeyboardInterrupt:
+            print("Interrupted.", file=sys.stderr)
             sys.exit(130)
 
     app.run(guarded, flags_parser=parse)

@@ -41,7 +41,7 @@ class GAN(keras.Model):
             [-sqrt(3), sqrt(3)], both of variance 1.
         ema_decay: if given, in (0, 1): keep an exponential moving average of the
             generator's weights, used by `generate` and `export`.
-        seed: noise and dropout of step t follow from (seed, t) alone, so that a
+        seed: an int32; noise and dropout of step t follow from (seed, t) alone, so that a
             resumed training sees what an uninterrupted one would have seen.
 
     Raises:
@@ -131,7 +131,8 @@ class GAN(keras.Model):
         return list(self._means.values())
 
     def call(self, z, training=False):
-        return self.generator(z, training=training)
+        network = self.generator if training else self.sampler
+        return network(z, training=training)
 
     # Training
 
@@ -260,7 +261,7 @@ class GAN(keras.Model):
         return np.concatenate(batches)
 
     def _sample(self, z):
-        return tf.cast(self.sampler(z, training=False), tf.float32)  # whatever it computes in
+        return tf.cast(self(z, training=False), tf.float32)  # whatever it computes in
 
     # Saving
 
