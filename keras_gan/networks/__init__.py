@@ -50,7 +50,7 @@ ARCHITECTURES = {
         dcgan.generator,
         dcgan.discriminator,
         adam,
-        epochs=25,
+        epochs=20,
         batch_size=64,
         latent_dim=64,
         g_lr=1e-3,
