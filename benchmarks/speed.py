@@ -28,7 +28,7 @@ from keras_gan import data, training  # noqa: E402
 from keras_gan._lazy import keras, load_tensorflow, tf  # noqa: E402
 from keras_gan.config import Config  # noqa: E402
 
-ROUNDS = 7
+ROUNDS = 5
 SECONDS = 8  # of each way, each round
 LOSSES = {"dcgan": "lsgan", "mlp": "non_saturating", "maxout": "non_saturating"}
 
