@@ -102,7 +102,7 @@ def compare(arch, images):
 
     for way in (fit, bare, pipeline):
         way(20)  # traces and warms up
-    count = int(SECONDS / seconds(bare, 100) * 100)
+    count = int(SECONDS / seconds(bare, 100) * 25) * 4  # whole executions of four steps
     rates = [
         [way_count * config.batch_size / seconds(way, way_count) for way, way_count in order]
         for order in [((fit, count), (bare, count), (pipeline, 10 * count))] * ROUNDS
@@ -172,7 +172,7 @@ def main():
         )
 
     ratios = []
-    for _ in range(5):
+    for _ in range(3):
         free, fixed = (
             float(
                 command(str(Path(__file__).resolve()), "rate", runs=1, TF_DETERMINISTIC_OPS=on)[2]

@@ -134,7 +134,10 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Ends `fit` after `seconds` of wall time, to the step, as if it were the last epoch's end."""
+    """Ends `fit` after `seconds` of wall time, as if that were the end of the last epoch.
+
+    To the step; with `steps_per_execution`, to the last of those executed at once.
+    """
 
     def __init__(self, seconds):
         super().__init__()

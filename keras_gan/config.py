@@ -9,6 +9,10 @@ from keras_gan.data import DATASETS
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 
+# Keras starts this many steps at once where an epoch is a multiple: one at a time costs up to a
+# tenth of the speed.
+STEPS_PER_EXECUTION = 4
+
 _COUNT = (lambda value: value >= 1, "at least 1")
 _POSITIVE = (lambda value: 0 < value < math.inf, "a positive number")
 _SHARE = (lambda value: 0 <= value < 1, "0 <= value < 1")
@@ -98,6 +102,8 @@ class Config:
             )
         if config.steps_per_epoch is None:
             steps = max(1, num_images // (config.batch_size * config.d_steps))
+            if steps > STEPS_PER_EXECUTION:
+                steps -= steps % STEPS_PER_EXECUTION  # the images left over open the next epoch
             config = dataclasses.replace(config, steps_per_epoch=steps)
         return config
 

@@ -8,6 +8,7 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import platform
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 import keras_gan
 from keras_gan import InputError, data
 from keras_gan._lazy import keras, load_tensorflow, tf
-from keras_gan.config import read_record
+from keras_gan.config import STEPS_PER_EXECUTION, read_record
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 
@@ -111,6 +112,7 @@ def build(config, images):
         LOSSES[config.loss](label_smoothing=config.label_smoothing),
         d_steps=config.d_steps,
         simultaneous=config.simultaneous,
+        steps_per_execution=math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),
     )
     return gan
 

@@ -43,6 +43,8 @@ def test_resolve_takes_what_is_open_from_the_architecture():
 
 def test_resolve_counts_whole_passes():
     assert Config(batch_size=16, d_steps=2).resolve(100).steps_per_epoch == 3
+    assert Config(batch_size=64).resolve(60_000).steps_per_epoch == 936  # 937, executed by fours
+    assert Config(steps_per_epoch=937).resolve(60_000).steps_per_epoch == 937
     assert Config(batch_size=16, d_steps=20).resolve(100).steps_per_epoch == 1
     with pytest.raises(InputError, match="--batch_size=101: expected at most .* 100"):
         Config(batch_size=101).resolve(100)

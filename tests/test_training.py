@@ -44,6 +44,7 @@ def test_settings_reach_the_model(digits):
     ).resolve(1000)
     gan = training.build(config, digits[:1000])
     assert gan.latent_dim == 5
+    assert gan.steps_per_execution == 4  # of the 68 in an epoch
     assert (gan.d_steps, gan.simultaneous, gan.ema_decay, gan.seed) == (2, True, 0.5, 11)
     assert float(gan.g_optimizer.learning_rate) == 0.25
     assert float(gan.d_optimizer.learning_rate) == 0.125
