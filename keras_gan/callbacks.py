@@ -160,9 +160,7 @@ class Curves(keras.callbacks.Callback):
         self.path = path
 
     def on_epoch_end(self, epoch, logs=None):
-        from matplotlib.figure import (
-            Figure,
-        )  # half a second, only where there are curves
+        from matplotlib.figure import Figure  # slow to import: only where there are curves
 
         with open(self.history, newline="") as file:
             rows = list(csv.DictReader(file))
@@ -175,13 +173,8 @@ class Curves(keras.callbacks.Callback):
             (probabilities, "d_real", "D(x), real"),
             (probabilities, "d_fake", "D(G(z)), generated"),
         ):
-            axes.plot(
-                epochs,
-                [float(row[name]) for row in rows],
-                "o-",
-                markersize=3,
-                label=label,
-            )
+            values = [float(row[name]) for row in rows]
+            axes.plot(epochs, values, "o-", markersize=3, label=label)
         losses.set(xlabel="epoch", ylabel="loss")
         probabilities.set(xlabel="epoch", ylabel="probability of being real", ylim=(0, 1))
         probabilities.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
