@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from keras_gan import InputError, _command, images
-from keras_gan._lazy import load_tensorflow, tf
-
-BATCH = 500  # images at a time: bounds the memory
+from keras_gan import InputError, _command, exported, images
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model_dir", None, "A run directory, or the SavedModel's own folder.")
+flags.DEFINE_enum(
+    "checkpoint", "last", tuple(exported.EXPORTS), "Of a run: its last state, or the best by FID."
+)
 flags.DEFINE_integer("num_images", 64, "How many to draw.")
 flags.DEFINE_integer("seed", 0, "The same seed draws the same images.")
 flags.DEFINE_string(
@@ -28,26 +28,13 @@ flags.DEFINE_bool("interpolate", False, "Each row walks from one latent to anoth
 
 def check():
     """Raises InputError for what is wrong with the flags, before TensorFlow is imported."""
-    if FLAGS.model_dir is None:
-        raise InputError("--model_dir is missing: expected a run directory or a SavedModel.")
-    saved_model()
+    exported.find(FLAGS.model_dir, FLAGS.checkpoint)
     if not 1 <= FLAGS.num_images < 2**31:
         raise InputError(f"--num_images={FLAGS.num_images}: expected at least 1.")
     if not 0 <= FLAGS.seed < 2**31:
         raise InputError(f"--seed={FLAGS.seed}: expected 0 <= value < 2**31.")
     if not FLAGS.output.endswith(("/", ".png", ".npy")):
         raise InputError(f"--output={FLAGS.output}: expected a name that ends in .png, .npy or /.")
-
-
-def saved_model():
-    """The folder that holds the SavedModel."""
-    for folder in (Path(FLAGS.model_dir) / "export", Path(FLAGS.model_dir)):
-        if (folder / "saved_model.pb").is_file():
-            return folder
-    raise InputError(
-        f"--model_dir={FLAGS.model_dir}: no SavedModel there nor in its export/. "
-        "A run writes it when it ends."
-    )
 
 
 def slerp(start, end, steps):
@@ -61,26 +48,16 @@ def slerp(start, end, steps):
 
 
 def main():
-    load_tensorflow()
-    signatures = tf.saved_model.load(str(saved_model())).signatures
-
-    def latents(count):
-        drawn = signatures["latents"](num_images=tf.constant(count), seed=tf.constant(FLAGS.seed))
-        return drawn["z"].numpy()
-
+    generator = exported.Exported(exported.find(FLAGS.model_dir, FLAGS.checkpoint))
     count = FLAGS.num_images
     if FLAGS.interpolate:
         wide = images.columns(count)
         rows = math.ceil(count / wide)
-        start, end = np.split(latents(2 * rows), 2)
+        start, end = np.split(generator.latents(2 * rows, FLAGS.seed), 2)
         z = slerp(start, end, wide).reshape(rows * wide, -1)[:count].astype(np.float32)
     else:
-        z = latents(count)
-    drawn = [
-        images.to_uint8(signatures["serving_default"](z=tf.constant(part))["images"], (0, 1))
-        for part in np.split(z, range(BATCH, count, BATCH))
-    ]
-    write(np.concatenate(drawn))
+        z = generator.latents(count, FLAGS.seed)
+    write(generator.images(z))
 
 
 def write(drawn):

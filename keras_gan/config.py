@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 
 from keras_gan import InputError
 from keras_gan.data import DATASETS
@@ -14,6 +15,7 @@ from keras_gan.networks import ARCHITECTURES
 STEPS_PER_EXECUTION = 4
 
 _COUNT = (lambda value: value >= 1, "at least 1")
+_COUNT_OR_NONE = (lambda value: value >= 0, "at least 0")
 _POSITIVE = (lambda value: 0 < value < math.inf, "a positive number")
 _SHARE = (lambda value: 0 <= value < 1, "0 <= value < 1")
 _SEED = (lambda value: 0 <= value < 2**31, "0 <= value < 2**31")
@@ -70,6 +72,9 @@ class Config:
         False, "Start afresh in a directory that holds a run.", identity=False
     )
     seed: int = _setting(0, "Every random draw of the run follows from it.", _SEED)
+    fid_every: int = _setting(
+        1, "Epochs from one Frechet distance to the next; 0: none.", _COUNT_OR_NONE
+    )
     tensorboard: bool = _setting(False, "Write TensorBoard logs to logs/.", identity=False)
 
     def __post_init__(self):
@@ -132,3 +137,10 @@ def read_record(path):
             f"{path}: not a run's configuration ({error}): restore it, or choose another "
             "--model_dir."
         ) from error
+
+
+def write_record(path, record):
+    """Writes a dict as JSON, atomically."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(record, indent=2) + "\n")
+    os.replace(temporary, path)

@@ -266,12 +266,14 @@ class GAN(keras.Model):
     # Saving
 
     def export(self, filepath):
-        """Writes the generator as a SavedModel that TensorFlow alone can load.
+        """Writes both networks as a SavedModel that TensorFlow alone can load.
 
         Endpoints, all with images float32 [n, H, W, C] in [0, 1]:
             serving_default(z: float32 [n, latent_dim]) -> {"images"}
             sample(num_images: int32 [], seed: int32 []) -> {"images"}, the same for the same seed
             latents(num_images: int32 [], seed: int32 []) -> {"z"}, those behind `sample`
+            discriminator(images) -> {"probability": float32 [n, 1]} that each image is real,
+                where the model is compiled: the loss says how D's logits read
         """
         scalar = tf.TensorSpec([], tf.int32)
         z = tf.TensorSpec([None, self.latent_dim], tf.float32, name="z")
@@ -285,11 +287,21 @@ class GAN(keras.Model):
         def sample(num_images, seed):
             return images(self.latents(num_images, seed))
 
+        def discriminator(images):
+            logits = self.discriminator(2 * images - 1, training=False)
+            return {"probability": self.adversarial_loss.probability(tf.cast(logits, tf.float32))}
+
         archive = keras.export.ExportArchive()
         archive.track(self.sampler)
+        archive.track(self.discriminator)
         archive.add_endpoint("serving_default", images, [z])  # the first one is the default
         archive.add_endpoint("sample", sample, [scalar, scalar])
         archive.add_endpoint("latents", latents, [scalar, scalar])
+        if self.compiled:
+            pixels = tf.TensorSpec(
+                [None, *self.discriminator.input_shape[1:]], tf.float32, "images"
+            )
+            archive.add_endpoint("discriminator", discriminator, [pixels])
         archive.write_out(str(filepath), verbose=False)
 
     def get_config(self):

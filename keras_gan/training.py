@@ -7,7 +7,6 @@ import csv
 import dataclasses
 import importlib.metadata
 import importlib.util
-import json
 import math
 import os
 import platform
@@ -18,12 +17,22 @@ from pathlib import Path
 import keras_gan
 from keras_gan import InputError, data
 from keras_gan._lazy import keras, load_tensorflow, tf
-from keras_gan.config import STEPS_PER_EXECUTION, read_record
+from keras_gan.config import STEPS_PER_EXECUTION, read_record, write_record
+from keras_gan.exported import EXPORTS
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 
 # config.json goes last: until then the directory is known for a run's.
-RUN_FILES = ("samples", "history.csv", "checkpoints", "export", "curves.png", "logs", "config.json")
+RUN_FILES = (
+    "samples",
+    "history.csv",
+    "checkpoints",
+    *EXPORTS.values(),
+    "curves.png",
+    "logs",
+    "evaluation.json",
+    "config.json",
+)
 
 
 def run(config):
@@ -74,7 +83,7 @@ def run(config):
             )
             return directory
         print(f"Resuming {directory} after epoch {checkpoint.epoch} of {config.epochs}.")
-    _write(directory / "config.json", record)
+    write_record(directory / "config.json", record)
     if not _finished(config, checkpoint):
         batches = data.batches(
             source.images,
@@ -83,10 +92,15 @@ def run(config):
             start=int(gan.step),
             minibatches=config.d_steps,
         )
+        extra = _frechet_distance(config, source.images)
         del source  # the batches hold the pixels
-        _fit(gan, batches, config, directory, checkpoint)
-    _export(gan, directory / "export")
-    _write(directory / "config.json", {**record, "exported_epoch": checkpoint.epoch})
+        _fit(gan, batches, config, directory, checkpoint, extra)
+    _export(gan, directory / EXPORTS["last"])
+    record["exported_epoch"] = checkpoint.epoch
+    if checkpoint.restore(best=True):
+        _export(gan, directory / EXPORTS["best"])
+        record["best_epoch"] = checkpoint.epoch
+    write_record(directory / "config.json", record)
     print(f"Done. Now: python sample.py --model_dir={directory} --output=samples.png")
     return directory
 
@@ -166,10 +180,9 @@ def _finished(config, checkpoint):
     return checkpoint.epoch >= config.epochs or bool(out_of_time)
 
 
-def _fit(gan, batches, config, directory, checkpoint):
+def _fit(gan, batches, config, directory, checkpoint, extra):
     history = directory / "history.csv"
     _trim(history, checkpoint.epoch)
-    extra = []
     if config.max_minutes:
         extra.append(keras_gan.callbacks.TimeLimit(60 * config.max_minutes - checkpoint.seconds))
     if config.tensorboard:
@@ -190,6 +203,17 @@ def _fit(gan, batches, config, directory, checkpoint):
             checkpoint,
         ],
     )
+
+
+def _frechet_distance(config, images):
+    """The callback in a list, empty where it is not wanted or can't be had."""
+    if not config.fid_every:
+        return []
+    try:
+        return [keras_gan.callbacks.FrechetDistance(images, every=config.fid_every)]
+    except InputError as error:
+        print(f"Training without fid. {error}")
+        return []
 
 
 def _clear(directory):
@@ -216,12 +240,6 @@ def _trim(history, epochs):
     with open(temporary, "w", newline="") as file:
         csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) < epochs)])
     os.replace(temporary, history)
-
-
-def _write(path, record):
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, indent=2) + "\n")
-    os.replace(temporary, path)
 
 
 def _export(gan, path):

@@ -26,10 +26,14 @@ ALLOWED = {
     "networks.maxout": LEAF | {"optimizers"},
     "config": {"data", "losses", "networks"},
     "model": {"losses"},
-    "callbacks": {"images"},
-    "training": {"_lazy", "config", "data", "losses", "networks"},
+    "exported": LEAF | {"images"},
+    "evaluation.scores": set(),
+    "evaluation": LEAF | {"evaluation.scores", "images"},
+    "callbacks": {"evaluation", "images"},
+    "training": {"_lazy", "config", "data", "exported", "losses", "networks"},
+    "evaluate": {"_command", "_lazy", "config", "data", "evaluation", "exported"},
     "train.py": {"_command", "config", "networks", "training"},
-    "sample.py": {"_command", "_lazy", "images"},
+    "sample.py": {"_command", "exported", "images"},
 }
 
 

@@ -1,0 +1,278 @@
+"""What the scores are taken of, and `METRICS`: which there are.
+
+reference = Reference(Samples(train_images), Samples(test_images))
+evaluate(Samples(gan.generate(10_000)), reference, ["fid", "kid"])
+"""
+
+import functools
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from keras_gan import InputError
+from keras_gan._lazy import keras, tf
+from keras_gan.evaluation import scores
+from keras_gan.evaluation.scores import UnavailableError
+from keras_gan.images import to_uint8
+
+# Trained by benchmarks/feature_network.py on MNIST's training half. Scores by another network
+# are other scores: it never changes, and a better one gets a name of its own.
+NETWORK = Path(__file__).parent / "mnist-cnn-v1.keras"
+NETWORK_SHA256 = "1d3af833dc90867c8c62f398737acd70b593b1e81d0ca73a8f9542f9c0b53497"
+
+PAIRS = 10_000  # real images that are compared with every sample
+VALIDATION = 1_000  # images that choose the Parzen window's width
+
+
+class FeatureNetwork:
+    """Images -> features, and the probabilities of classes where the model gives them.
+
+    Args:
+        model: a Keras model, images float32 [n, H, W, C] in [-1, 1] -> features [n, d], or a
+            dict of `features` and `probabilities` [n, classes]. By default `mnist-cnn-v1`, for
+            images of digits of 28 x 28 x 1.
+        name: goes with every score.
+    """
+
+    def __init__(self, model=None, name=None):
+        if model is None:
+            if hashlib.sha256(NETWORK.read_bytes()).hexdigest() != NETWORK_SHA256:
+                raise InputError(f"{NETWORK}: damaged: install keras_gan anew.")
+            model, name = keras.models.load_model(NETWORK, compile=False), NETWORK.stem
+        self.name = name or model.name
+        self.image_shape = tuple(model.input_shape[1:])
+
+        @tf.function(input_signature=[tf.TensorSpec([None, *self.image_shape], tf.float32)])
+        def apply(images):
+            with tf.device("CPU"):  # a GPU's rounding (TF32) would move the scores
+                outputs = model(images, training=False)
+            return outputs if isinstance(outputs, dict) else {"features": outputs}
+
+        self._apply = apply
+
+    def __call__(self, images, batch_size=500):
+        """uint8 [n, H, W, C] -> a dict of float32 arrays, n rows each."""
+        batches = [
+            self._apply(images[i : i + batch_size].astype(np.float32) / 127.5 - 1)
+            for i in range(0, len(images), batch_size)
+        ]
+        outputs = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
+        if not np.all(np.isfinite(outputs["features"])):
+            raise InputError(f"{self.name}: some features are not finite.")
+        return outputs
+
+
+class Samples:
+    """Images, and what the scores need of them, each computed when first asked for.
+
+    They are put in an order of their own, by their pixels' digests, so that the one they came in
+    changes no score.
+
+    Args:
+        images: uint8 [n, H, W, C], or floats in [-1, 1], which become it.
+        network: a `FeatureNetwork`; the default is for images of 28 x 28 x 1 only.
+        discriminator: uint8 images -> the probabilities [n, 1] that they are real.
+
+    Raises:
+        InputError: if the images have another shape, are not finite, or show nothing.
+    """
+
+    def __init__(self, images, network=None, discriminator=None):
+        images = np.asarray(images)
+        if images.ndim != 4 or 0 in images.shape:
+            raise InputError(f"Images of shape {list(images.shape)}: expected [n, H, W, C].")
+        if images.dtype != np.uint8:
+            if not np.issubdtype(images.dtype, np.floating):
+                raise InputError(f"Images of {images.dtype}: expected uint8 or floats in [-1, 1].")
+            if not np.all(np.isfinite(images)):
+                raise InputError("Some images are not finite.")
+            if np.abs(images).max() > 1 + 1e-3:
+                raise InputError(
+                    f"Images from {images.min():.4g} to {images.max():.4g}: expected [-1, 1]."
+                )
+            images = to_uint8(images)
+        if np.all(images == images[:, :1, :1]):
+            raise InputError("Every image is of one colour all over: there is nothing to score.")
+        if np.all(images == images[:1]):
+            raise InputError("The images are all one and the same: there is nothing to score.")
+        digests = [hashlib.blake2b(image, digest_size=8).digest() for image in images]
+        self.images = images[np.argsort(digests)]
+        self.network = network
+        self._discriminator = discriminator
+
+    def __len__(self):
+        return len(self.images)
+
+    def head(self, count):
+        """The first of them in that order: a random choice, always the same."""
+        return Samples(self.images[:count], self.network, self._discriminator)
+
+    @functools.cached_property
+    def _outputs(self):
+        network = self.network or default_network()
+        if self.images.shape[1:] != network.image_shape:
+            raise UnavailableError(
+                f"{network.name} takes images of shape {list(network.image_shape)}, these are "
+                f"{list(self.images.shape[1:])}: give a feature network of your own."
+            )
+        return network(self.images)
+
+    @property
+    def features(self):
+        """float32 [n, d]."""
+        return self._outputs["features"]
+
+    @property
+    def probabilities(self):
+        """float32 [n, classes]."""
+        if "probabilities" not in self._outputs:
+            raise UnavailableError("The feature network gives no probabilities of classes.")
+        return self._outputs["probabilities"]
+
+    @functools.cached_property
+    def moments(self):
+        return scores.moments(self.features)
+
+    @functools.cached_property
+    def histogram(self):
+        return scores.class_histogram(self.probabilities)
+
+    @property
+    def acceptance(self):
+        """float32 [n, 1]: the discriminator's probability that each image is real."""
+        if self._discriminator is None:
+            raise UnavailableError("The discriminator is not given.")
+        return self._discriminator(self.images)
+
+
+@functools.cache
+def default_network():
+    """`mnist-cnn-v1`, loaded once."""
+    return FeatureNetwork()
+
+
+class Reference:
+    """The real images that samples are compared with.
+
+    Args:
+        train: `Samples` of the images trained on.
+        test: `Samples` of held-out ones, or None: `memorisation` and `parzen` need them.
+    """
+
+    def __init__(self, train, test=None):
+        self.train = train
+        self._test = test
+
+    @property
+    def test(self):
+        if self._test is None:
+            raise UnavailableError("The data have no held-out images.")
+        return self._test
+
+    @functools.cached_property
+    def held_out_distance(self):
+        return scores.nearest_distance(self.test.images, self.train.images)
+
+    @functools.cached_property
+    def noise_energy(self):
+        return scores.noise_energy(self.train.images[:PAIRS])
+
+
+def evaluate(samples, reference, metrics=None):
+    """Scores samples.
+
+    Args:
+        samples: `Samples`.
+        reference: a `Reference`.
+        metrics: keys of `METRICS`; by default all, and None stands for what can't be had.
+
+    Returns:
+        A dict, the names of the scores -> numbers (`class_histogram`: a list of shares).
+
+    Raises:
+        InputError: if a metric is unknown, needs more samples, or was asked for by name and
+            can't be had.
+    """
+    if samples.images.shape[1:] != reference.train.images.shape[1:]:
+        raise InputError(
+            f"The samples have the shape {list(samples.images.shape[1:])}, the real images "
+            f"{list(reference.train.images.shape[1:])}: expected the same."
+        )
+    results = {}
+    for metric in METRICS if metrics is None else metrics:
+        if metric not in METRICS:
+            raise InputError(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
+        names, function = METRICS[metric]
+        try:
+            values = function(samples, reference)
+        except UnavailableError:
+            if metrics is not None:
+                raise
+            values = [None] * len(names)
+        results.update(zip(names, values, strict=True))
+    return results
+
+
+def _parzen(s, r):
+    validation, test = r.train.images[:VALIDATION], r.test.images
+    return scores.parzen_log_likelihood(
+        *(np.asarray(images, np.float32) / 255 for images in (s.images, validation, test))
+    )
+
+
+# Each gives, of (samples, reference), a value for every name.
+METRICS = {
+    "fid": (
+        ("fid",),
+        lambda s, r: [scores.frechet_distance(r.train.moments, s.features)],
+    ),
+    "fid_infinity": (
+        ("fid_infinity",),
+        lambda s, r: [scores.frechet_distance_infinity(r.train.moments, s.features)],
+    ),
+    "kid": (
+        ("kid", "kid_error"),
+        lambda s, r: scores.kernel_distance(r.train.features[:PAIRS], s.features),
+    ),
+    "precision_recall": (
+        ("precision", "recall"),
+        lambda s, r: scores.precision_recall(r.train.features[:PAIRS], s.features),
+    ),
+    "density_coverage": (
+        ("density", "coverage"),
+        lambda s, r: scores.density_coverage(r.train.features[:PAIRS], s.features),
+    ),
+    "classifier_score": (
+        ("classifier_score",),
+        lambda s, r: [scores.classifier_score(s.probabilities)],
+    ),
+    "modes": (
+        ("modes",),
+        lambda s, r: [scores.modes_covered(r.train.histogram, s.histogram)],
+    ),
+    "class_kl": (
+        ("class_kl",),
+        lambda s, r: [scores.class_kl(r.train.histogram, s.histogram)],
+    ),
+    "class_histogram": (
+        ("class_histogram",),
+        lambda s, r: [s.histogram.tolist()],
+    ),
+    "parzen": (
+        ("parzen", "parzen_error", "parzen_sigma"),
+        _parzen,
+    ),
+    "acceptance": (
+        ("acceptance",),
+        lambda s, r: [scores.acceptance_rate(s.acceptance)],
+    ),
+    "noise": (
+        ("noise",),
+        lambda s, r: [scores.noise_energy(s.images) / r.noise_energy],
+    ),
+    "memorisation": (
+        ("memorisation",),
+        lambda s, r: [scores.nearest_distance(s.images, r.train.images) / r.held_out_distance],
+    ),
+}

@@ -1,0 +1,274 @@
+"""The scores, each a function on arrays. NumPy only.
+
+`real` and `fake` are features float [n, d], a row for each real or generated image, n may differ
+between the two. `probabilities` are a classifier's, float [n, classes]. What compares all pairs
+does it in blocks of rows: memory grows with n, not with its square.
+"""
+
+import numpy as np
+
+from keras_gan import InputError
+
+BLOCK = 2**23  # distances held at a time
+
+
+class UnavailableError(InputError):
+    """A score that can't be had of these samples, as something it needs is not there."""
+
+
+# Distributions of features
+
+
+def frechet_distance(real, fake):
+    """|m_r - m_f|^2 + tr(C_r + C_f - 2 (C_r C_f)^(1/2)): Heusel et al. 2017, equation 6 ("FID").
+
+    The squared Wasserstein-2 distance of two Gaussians with the means m and covariances C of the
+    features. From 0, lower is better; its bias is positive and falls with 1 / n. Either side may
+    be given by its `moments`.
+    """
+    (m_r, c_r), (m_f, c_f) = (x if isinstance(x, tuple) else moments(x) for x in (real, fake))
+    # (C_r C_f)^(1/2) has the trace of the root of the symmetric C_r^(1/2) C_f C_r^(1/2).
+    values, vectors = np.linalg.eigh(c_r)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ c_f @ root), 0)).sum()
+    return float(np.sum((m_r - m_f) ** 2) + np.trace(c_r) + np.trace(c_f) - 2 * cross)
+
+
+def moments(features):
+    """(mean [d], covariance [d, d]) of features [n, d], unbiased, float64.
+
+    Raises:
+        InputError: if n <= d, too few for a covariance.
+    """
+    features = np.asarray(features, np.float64)
+    _require(features, features.shape[1] + 1, "The Frechet distance")
+    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
+
+
+def frechet_distance_infinity(real, fake, points=15, seed=0):
+    """The Frechet distance of infinitely many fakes: Chong and Forsyth 2020, section 4.
+
+    A line through the distances of random subsets of n / 10 to n fakes over 1 / n, at 1 / n = 0.
+
+    Raises:
+        InputError: if n / 10 <= d.
+    """
+    fake = np.asarray(fake)
+    _require(fake, 10 * (fake.shape[1] + 1), "The extrapolated Frechet distance")
+    real = real if isinstance(real, tuple) else moments(real)
+    rng = np.random.default_rng(seed)
+    sizes = np.linspace(len(fake) // 10, len(fake), points).astype(int)
+    distances = [frechet_distance(real, fake[rng.permutation(len(fake))[:n]]) for n in sizes]
+    return float(np.polyfit(1 / sizes, distances, 1)[1])
+
+
+def kernel_distance(real, fake, blocks=20, seed=0):
+    """MMD^2 with the kernel (x.y / d + 1)^3: Binkowski et al. 2018, section 4 ("KID").
+
+    The unbiased estimate from all pairs (Gretton et al. 2012, equation 3), where Binkowski et
+    al. average over random subsets. About 0 where the distributions agree, then of either sign.
+
+    Returns:
+        (estimate, standard error), the error by the jackknife over `blocks` random parts of both
+        sides. Where the distributions agree it is too large, by up to a factor of sqrt(2).
+    """
+    rng = np.random.default_rng(seed)
+    real, fake = (rng.permutation(np.asarray(side, np.float64)) for side in (real, fake))
+    starts = []  # of the parts
+    for side in (real, fake):
+        _require(side, 2 * blocks, "The kernel distance")
+        starts.append(np.arange(blocks) * len(side) // blocks)
+
+    def kernel_sums(rows, columns, column_starts):
+        """float64 [rows, blocks]: sums of the kernel over the parts of columns."""
+        sums = []
+        for part in np.array_split(rows, -(-len(rows) * len(columns) // BLOCK)):
+            base = part @ columns.T / rows.shape[1] + 1
+            sums.append(np.add.reduceat(base * base * base, column_starts, axis=1))
+        return np.concatenate(sums)
+
+    def part_sums(i, j):
+        """[blocks, blocks]: sums over pairs of parts of the sides i and j, no row with itself."""
+        sides = real, fake
+        sums = np.add.reduceat(kernel_sums(sides[i], sides[j], starts[j]), starts[i])
+        if i == j:
+            itself = (np.mean(sides[i] ** 2, axis=1) + 1) ** 3
+            sums -= np.diag(np.add.reduceat(itself, starts[i]))
+        return sums
+
+    xx, yy, xy = part_sums(0, 0), part_sums(1, 1), part_sums(0, 1)
+    sizes = np.array([np.diff([*s, len(x)]) for s, x in zip(starts, (real, fake), strict=True)])
+
+    def estimate(kept):
+        n, m = sizes[:, kept].sum(axis=1)
+        inside = np.ix_(kept, kept)
+        within = xx[inside].sum() / (n * (n - 1)) + yy[inside].sum() / (m * (m - 1))
+        return within - 2 * xy[inside].sum() / (n * m)
+
+    everything = np.arange(blocks)
+    without_one = [estimate(np.delete(everything, i)) for i in everything]
+    error = np.sqrt((blocks - 1) * np.var(without_one))
+    return float(estimate(everything)), float(error)
+
+
+# Neighbours among features
+
+
+def precision_recall(real, fake, k=3):
+    """(precision, recall) of Kynkaanniemi et al. 2019, equations 1 and 2.
+
+    Precision is the share of fakes that lie no farther from some real image than its k-th nearest
+    real neighbour, and recall the share of real images that lie so near to a fake.
+    """
+    precise, _ = _inside(real, fake, k)
+    recalled, _ = _inside(fake, real, k)
+    return float(np.mean(precise > 0)), float(np.mean(recalled > 0))
+
+
+def density_coverage(real, fake, k=5):
+    """(density, coverage) of Naeem et al. 2020, equations 3 and 5.
+
+    Density counts the balls of `precision_recall`, around real images up to the k-th neighbour,
+    in which each fake lies, over k: about 1 for real images, and more in dense places. Coverage
+    is the share of those balls that hold a fake.
+    """
+    counts, hits = _inside(real, fake, k)
+    return float(counts.mean() / k), float(np.mean(hits > 0))
+
+
+def _inside(centers, points, k):
+    """In how many centers' k-NN balls each point lies, and how many points each ball holds."""
+    for rows in (centers, points):
+        _require(rows, k + 1, "A score by k nearest neighbours")
+    # The nearest to each center is itself.
+    radii = np.concatenate([np.partition(d, k)[:, k] for d in squared_distances(centers, centers)])
+    counts, hits = [], np.zeros(len(centers), int)
+    for distances in squared_distances(points, centers):
+        inside = distances <= radii
+        counts.append(inside.sum(axis=1))
+        hits += inside.sum(axis=0)
+    return np.concatenate(counts), hits
+
+
+def squared_distances(x, y):
+    """Squared Euclidean distances of rows of x [n, d] to all of y [m, d], block by block.
+
+    Yields:
+        float32 [rows, m], of at most BLOCK elements where m allows it.
+    """
+    center = np.mean(y, axis=0, dtype=np.float32)  # smaller numbers, smaller rounding errors
+    y = np.subtract(y, center, dtype=np.float32)
+    norms = np.einsum("ij,ij->i", y, y)
+    rows = max(1, BLOCK // len(y))
+    for start in range(0, len(x), rows):
+        part = np.subtract(x[start : start + rows], center, dtype=np.float32)
+        distances = part @ y.T
+        distances *= -2
+        distances += norms
+        distances += np.einsum("ij,ij->i", part, part)[:, np.newaxis]
+        yield np.maximum(distances, 0, out=distances)
+
+
+# Classes
+
+
+def classifier_score(probabilities):
+    """exp(E KL(p(y|x) || p(y))), Salimans et al. 2016, section 4: the Inception Score.
+
+    From 1 to the number of classes: sharp predictions, all classes alike. Over all samples at
+    once, not in ten splits.
+    """
+    p = np.maximum(np.asarray(probabilities, np.float64), 1e-30)
+    return float(np.exp(np.mean(np.sum(p * np.log(p / p.mean(axis=0)), axis=1))))
+
+
+def class_histogram(probabilities):
+    """Shares [classes] of the samples by their most probable class."""
+    counts = np.bincount(np.argmax(probabilities, axis=1), minlength=probabilities.shape[1])
+    return counts / len(probabilities)
+
+
+def class_kl(real_histogram, fake_histogram):
+    """KL(fake || real) of two class histograms, in nats: 0 where the shares agree.
+
+    Raises:
+        UnavailableError: if the fakes have a class that the real images lack.
+    """
+    real, fake = np.asarray(real_histogram), np.asarray(fake_histogram)
+    some = fake > 0
+    if np.any(real[some] == 0):
+        raise UnavailableError("The samples have a class that the data lack: infinite.")
+    return float(np.sum(fake[some] * np.log(fake[some] / real[some])))
+
+
+def modes_covered(real_histogram, fake_histogram):
+    """Classes that have at least a tenth of their share in the data: a count."""
+    real, fake = np.asarray(real_histogram), np.asarray(fake_histogram)
+    return int(np.sum((real > 0) & (fake >= real / 10)))
+
+
+# Pixels
+
+
+def parzen_log_likelihood(samples, validation, test, sigmas=None):
+    """Log-likelihood of test images under Gaussians around samples, Goodfellow et al. 2014, 5.
+
+    Args:
+        samples, validation, test: images [n, ...] with values in [0, 1].
+        sigmas: of the Gaussians. The one best for the validation images is taken; by default
+            among ten from 0.1 to 1 in equal ratios, as in the authors' code.
+
+    Returns:
+        (mean, standard error of the mean, sigma), the first two in nats per image.
+    """
+    sigmas = np.logspace(-1, 0, 10) if sigmas is None else np.asarray(sigmas)
+    samples, validation, test = (
+        np.asarray(x, np.float32).reshape(len(x), -1) for x in (samples, validation, test)
+    )
+
+    def log_likelihoods(images, sigma):
+        constant = np.log(len(samples)) + samples.shape[1] / 2 * np.log(2 * np.pi * sigma**2)
+        parts = []
+        for exponents in squared_distances(images, samples):
+            exponents *= -1 / (2 * sigma**2)
+            largest = exponents.max(axis=1)
+            exponents -= largest[:, np.newaxis]
+            np.exp(exponents, out=exponents)
+            parts.append(largest + np.log(exponents.sum(axis=1)) - constant)
+        return np.concatenate(parts).astype(np.float64)
+
+    sigma = max(sigmas, key=lambda sigma: log_likelihoods(validation, sigma).mean())
+    values = log_likelihoods(test, sigma)
+    return float(values.mean()), float(values.std() / np.sqrt(len(values))), float(sigma)
+
+
+def noise_energy(images):
+    """Mean square, per pixel, of what a 3 x 3 median filter takes away from images in [0, 1].
+
+    Args:
+        images: uint8 [n, H, W, C].
+    """
+    total = 0.0
+    for part in np.array_split(images, -(-len(images) // 500)):
+        edged = np.pad(part, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(edged, (3, 3), axis=(1, 2))
+        median = np.partition(windows.reshape(*part.shape, 9), 4)[..., 4]
+        total += np.sum(((part.astype(np.float64) - median) / 255) ** 2)
+    return float(total / images.size)
+
+
+def nearest_distance(images, others):
+    """Mean Euclidean distance of images [n, ...] to the nearest of `others` [m, ...]."""
+    images, others = (x.reshape(len(x), -1) for x in (images, others))
+    nearest = [d.min(axis=1) for d in squared_distances(images, others)]
+    return float(np.sqrt(np.concatenate(nearest)).mean())
+
+
+def acceptance_rate(probabilities):
+    """Share of samples that a discriminator takes for real: D(x) > 1/2."""
+    return float(np.mean(np.asarray(probabilities) > 0.5))
+
+
+def _require(rows, minimum, what):
+    if len(rows) < minimum:
+        raise InputError(f"{what} needs at least {minimum} images, got {len(rows)}.")
