@@ -47,10 +47,11 @@ def command():
 
     def run(script, *flags, **environment):
         return subprocess.run(
-            [sys.executable, str(ROOT / script), *map(str, flags)],
+            [sys.executable, script, *map(str, flags)],
             capture_output=True,
             text=True,
             timeout=300,
+            cwd=ROOT,
             env={**os.environ, **environment},
         )
 

@@ -9,6 +9,7 @@ from test_model import dataset, equal, images, small_gan, state
 
 import keras_gan
 from keras_gan import InputError, callbacks
+from keras_gan.evaluation import FeatureNetwork, scores
 
 
 def test_sample_grid_writes_the_same_latents_each_epoch(tmp_path):
@@ -92,6 +93,110 @@ def test_damaged_state_falls_back_to_the_one_before(tmp_path, capsys):
         path.write_bytes(b"")
     with pytest.raises(InputError, match="no state in it can be read"):
         train(tmp_path, epochs=3)
+
+
+# The Frechet distance
+
+
+def small_distance(**options):
+    model = keras.Sequential([keras.Input([4, 4, 1]), keras.layers.Flatten()])
+    return callbacks.FrechetDistance(images(300), network=FeatureNetwork(model), **options)
+
+
+def test_distance_stands_in_the_logs(tmp_path):
+    gan = small_gan()
+    history = tmp_path / "history.csv"
+    logs = gan.fit(
+        dataset(),
+        epochs=4,
+        verbose=0,
+        callbacks=[
+            small_distance(every=2, num_images=100, seed=3),
+            keras.callbacks.CSVLogger(history),
+            callbacks.Curves(history, tmp_path / "curves.png"),
+        ],
+    ).history
+    assert list(np.isnan(logs["fid"])) == [True, False, True, False]
+    # Of floats; the callback takes uint8.
+    real, fake = (x.reshape(-1, 16) for x in (images(300), gan.generate(100, seed=3)))
+    assert logs["fid"][3] == pytest.approx(scores.frechet_distance(real, fake), rel=0.01)
+    with open(history) as file:
+        assert float(file.readlines()[4].split(",")[4]) == logs["fid"][3]
+    assert picture(tmp_path / "curves.png").shape[:2] == (400, 1500)
+
+
+def test_distance_changes_no_weight():
+    with_it, without = small_gan(ema_decay=0.9), small_gan(ema_decay=0.9)
+    with_it.fit(dataset(), epochs=2, verbose=0, callbacks=[small_distance()])
+    without.fit(dataset(), epochs=2, verbose=0)
+    assert equal(state(with_it), state(without))
+
+
+def test_distance_of_a_dead_generator_is_not_a_number():
+    gan = small_gan()
+    for weight in gan.generator.weights:
+        weight.assign(np.zeros(weight.shape))
+    distance = small_distance()
+    distance.set_model(gan)
+    logs = {}
+    distance.on_epoch_end(0, logs)
+    assert np.isnan(logs["fid"])
+
+
+class Fid(keras.callbacks.Callback):
+    """Stands for FrechetDistance, with these values; keeps the weights of each epoch."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+        self.states = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["fid"] = self.values[epoch]
+        self.states[epoch + 1] = state(self.model)
+
+
+def fit_with(fid, directory, epochs, *others):
+    """Resumes and trains; gives the checkpoint, and the epoch and weights of the best state."""
+    gan, checkpoint = small_gan(), callbacks.Checkpoint(directory)
+    checkpoint.set_model(gan)
+    checkpoint.restore()
+    history = gan.fit(
+        dataset(),
+        initial_epoch=checkpoint.epoch,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[fid, *others, checkpoint],
+    )
+    trained = history.epoch[-1] + 1
+    assert checkpoint.restore(best=True)
+    best = checkpoint.epoch
+    assert equal(state(gan), fid.states.get(best, state(gan)))
+    assert checkpoint.restore()
+    assert checkpoint.epoch == trained
+    return best
+
+
+def test_state_of_the_least_distance_is_kept(tmp_path):
+    fid = Fid([np.nan, 5.0, 3.0, 4.0, np.nan, 3.5, 2.0, 2.5])
+    assert fit_with(fid, tmp_path, 4) == 3
+    assert [path.name for path in (tmp_path / "best").glob("*.index")] == ["ckpt-3.index"]
+    assert fit_with(fid, tmp_path, 6) == 3  # 3.5 is less than what this process has seen
+    assert fit_with(fid, tmp_path, 8) == 7
+
+
+def test_damaged_best_state_does_not_hold_up_the_training(tmp_path, capsys):
+    fit_with(Fid([3.0, 4.0]), tmp_path, 2)
+    path = tmp_path / "best/ckpt-1.index"
+    path.write_bytes(path.read_bytes()[:50])
+    assert fit_with(Fid([3.0, 4.0, 9.0]), tmp_path, 3) == 3
+
+
+def test_early_stopping_watches_the_distance(tmp_path):
+    stop = keras.callbacks.EarlyStopping("fid", mode="min", patience=2)
+    fid = Fid([3.0, 2.0, 2.5, 2.25, 1.0])
+    assert fit_with(fid, tmp_path, 5, stop) == 2
+    assert max(fid.states) == 4
 
 
 def test_state_of_another_model_is_refused(tmp_path):

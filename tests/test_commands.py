@@ -52,7 +52,8 @@ def history(directory):
 def test_run_directory(run_dir, tiny_npz):
     there = {path.name for path in run_dir.iterdir()}
     assert there == {
-        "checkpoints", "config.json", "curves.png", "export", "history.csv", "samples",
+        "checkpoints", "config.json", "curves.png", "export", "export-best", "history.csv",
+        "samples",
     }  # fmt: skip
     assert sorted(os.listdir(run_dir / "samples")) == ["epoch-0001.png", "epoch-0002.png"]
     assert picture(run_dir / "samples/epoch-0002.png").shape == (224, 224)
@@ -64,6 +65,9 @@ def test_run_directory(run_dir, tiny_npz):
     assert record["dataset"]["name"] == "tiny"
     assert len(record["dataset"]["sha256"]) == 64
     assert record["versions"]["tensorflow"] == tf.__version__
+    distances = [float(row["fid"]) for row in history(run_dir)]
+    assert min(distances) > 0
+    assert record["best_epoch"] == 1 + np.argmin(distances)
 
 
 def test_finished_run_says_so_and_trains_on(run_dir, tiny_npz, command, tmp_path):
@@ -140,8 +144,8 @@ def start(*flags):
     )
 
 
-def checkpoint_values(directory):
-    reader = tf.train.load_checkpoint(str(directory / "checkpoints"))
+def checkpoint_values(directory, folder="checkpoints"):
+    reader = tf.train.load_checkpoint(str(directory / folder))
     names = reader.get_variable_to_shape_map()
     return {
         name: reader.get_tensor(name)
@@ -180,11 +184,15 @@ def test_killed_run_continues_to_the_same_bits(arch, tiny_npz, command, tmp_path
 
     done = command("train.py", *flags, f"--model_dir={cut}")
     assert f"Resuming {cut} after epoch 1 of 3" in done.stdout, done.stderr
-    expected, found = checkpoint_values(tmp_path / "whole"), checkpoint_values(cut)
-    assert expected.keys() == found.keys()
-    assert len(found) > 20
-    for name, value in expected.items():
-        np.testing.assert_array_equal(value, found[name], err_msg=name)
+    for folder in ("checkpoints", "checkpoints/best"):
+        expected, found = (
+            checkpoint_values(tmp_path / "whole", folder),
+            checkpoint_values(cut, folder),
+        )
+        assert expected.keys() == found.keys()
+        assert len(found) > 20
+        for name, value in expected.items():
+            np.testing.assert_array_equal(value, found[name], err_msg=name)
     assert (cut / "history.csv").read_text() == (tmp_path / "whole/history.csv").read_text()
     path = "samples/epoch-0003.png"
     assert (cut / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
@@ -225,6 +233,10 @@ for n in (1, 3, 70):
     images = serve(z=z)["images"]
     assert images.shape == (n, 28, 28, 1)
     assert np.array_equal(images, serve(z)["images"])
+discriminator = model.signatures["discriminator"]
+assert discriminator(images=first)["probability"].shape == (64, 1)
+judged = model.discriminator(first)["probability"].numpy()
+assert 0 <= judged.min() < judged.max() <= 1
 z = model.signatures["latents"](num_images=tf.constant(64), seed=tf.constant(0))["z"]
 np.testing.assert_allclose(first, serve(z=z)["images"], atol=1e-6)
 assert "keras_gan" not in sys.modules
@@ -242,6 +254,49 @@ def sample(command, *flags):
     done = command("sample.py", *flags)
     assert done.returncode == 0, done.stderr
     return done
+
+
+def test_sample_from_the_best_state(tiny_npz, command, tmp_path):
+    run = tmp_path / "run"
+    # At this rate the first epoch is the best of these.
+    flags = ["--arch=mlp", "--g_lr=0.005", "--ema_decay=0", "--steps_per_epoch=20", "--epochs=4"]
+    done = command("train.py", *flags, f"--data_path={tiny_npz}", f"--model_dir={run}")
+    assert done.returncode == 0, done.stderr
+    best = json.loads((run / "config.json").read_text())["best_epoch"]
+    for checkpoint in ("last", "best"):
+        output = f"--output={tmp_path / checkpoint}.png"
+        sample(command, f"--model_dir={run}", f"--checkpoint={checkpoint}", output)
+    last = picture(run / "samples/epoch-0004.png")
+    np.testing.assert_allclose(picture(tmp_path / "last.png"), last, atol=1)
+    grid = picture(run / f"samples/epoch-000{best}.png")
+    np.testing.assert_allclose(picture(tmp_path / "best.png"), grid, atol=1)
+
+
+def test_training_without_fid(tiny_npz, command, tmp_path):
+    flags = [f"--data_path={tiny_npz}", "--arch=mlp", *SMALL]
+    done = command("train.py", *flags, f"--model_dir={tmp_path / 'off'}", "--fid_every=0")
+    assert done.returncode == 0, done.stderr
+    done = command("train.py", *flags, f"--model_dir={tmp_path / 'on'}")
+    off, on = checkpoint_values(tmp_path / "off"), checkpoint_values(tmp_path / "on")
+    for name, value in off.items():
+        np.testing.assert_array_equal(value, on[name], err_msg=name)
+    assert "fid" not in history(tmp_path / "off")[0]
+    assert not (tmp_path / "off/export-best").exists()
+    done = command("sample.py", f"--model_dir={tmp_path / 'off'}", "--checkpoint=best")
+    assert done.returncode == 1
+    assert "--fid_every" in done.stderr
+    np.savez(
+        tmp_path / "large.npz",
+        x_train=np.resize(np.arange(256, dtype=np.uint8), 20480).reshape(20, 32, 32),
+    )
+    done = command(
+        "train.py",
+        f"--data_path={tmp_path / 'large.npz'}",
+        f"--model_dir={tmp_path / 'large'}",
+        *SMALL,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Training without fid. mnist-cnn-v1 takes images of shape [28, 28, 1]" in done.stdout
 
 
 def test_sample_npy_png_and_folder_hold_the_same_images(run_dir, command, tmp_path):
@@ -366,7 +421,7 @@ def test_colour_images_of_another_size(arch, command, tmp_path):
     ("flags", "message"),
     [
         ([], "--model_dir is missing"),
-        (["--model_dir=/nowhere"], "no SavedModel there nor in its export/"),
+        (["--model_dir=/nowhere"], "no SavedModel in /nowhere/export, /nowhere"),
         (["--num_images=0"], "--num_images=0: expected at least 1"),
         (["--seed=-1"], "--seed=-1: expected 0 <= value < 2**31"),
         (["--output=x.jpg"], "--output=x.jpg: expected a name that ends in .png, .npy or /"),

@@ -29,7 +29,7 @@ ALLOWED = {
     "exported": LEAF | {"images"},
     "evaluation.scores": set(),
     "evaluation": LEAF | {"evaluation.scores", "images"},
-    "callbacks": {"evaluation", "images"},
+    "callbacks": {"evaluation", "evaluation.scores", "images"},
     "training": {"_lazy", "config", "data", "exported", "losses", "networks"},
     "evaluate": {"_command", "_lazy", "config", "data", "evaluation", "exported"},
     "train.py": {"_command", "config", "networks", "training"},

@@ -21,7 +21,7 @@ from keras_gan.images import to_uint8
 NETWORK = Path(__file__).parent / "mnist-cnn-v1.keras"
 NETWORK_SHA256 = "1d3af833dc90867c8c62f398737acd70b593b1e81d0ca73a8f9542f9c0b53497"
 
-PAIRS = 10_000  # real images that are compared with every sample
+PAIRS = 10_000  # real images, at most, that are compared with every sample
 VALIDATION = 1_000  # images that choose the Parzen window's width
 
 
@@ -237,11 +237,11 @@ METRICS = {
     ),
     "precision_recall": (
         ("precision", "recall"),
-        lambda s, r: scores.precision_recall(r.train.features[:PAIRS], s.features),
+        lambda s, r: scores.precision_recall(r.train.features[: min(PAIRS, len(s))], s.features),
     ),
     "density_coverage": (
         ("density", "coverage"),
-        lambda s, r: scores.density_coverage(r.train.features[:PAIRS], s.features),
+        lambda s, r: scores.density_coverage(r.train.features[: min(PAIRS, len(s))], s.features),
     ),
     "classifier_score": (
         ("classifier_score",),
