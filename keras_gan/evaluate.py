@@ -59,7 +59,7 @@ def check():
         raise InputError("Give either --model_dir=RUN_DIRECTORY or --images=FILE.npy.")
     if FLAGS.model_dir is not None:
         exported.find(FLAGS.model_dir, FLAGS.checkpoint)
-    for metric in FLAGS.metrics:
+    for metric in FLAGS.metrics or [""]:
         if metric not in METRICS:
             raise InputError(f"--metrics={metric}: expected some of {', '.join(METRICS)}.")
     if FLAGS.num_images < 1:
@@ -136,6 +136,8 @@ def read_images(path):
 def output_path():
     folder = FLAGS.model_dir or os.path.dirname(FLAGS.images)
     path = Path(FLAGS.output or os.path.join(folder, "evaluation.json"))
+    if not path.parent.is_dir():
+        raise InputError(f"--output={path}: no such folder.")
     read_evaluation(path)
     return path
 
@@ -192,7 +194,7 @@ def feature_network():
         model = keras.models.load_model(path, compile=False)
         digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         return FeatureNetwork(model, Path(path).stem), digest
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"--feature_network={path}: not a Keras model: {error}") from error
 
 

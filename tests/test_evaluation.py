@@ -243,10 +243,15 @@ def test_any_keras_model_extracts_features():
 
 
 def test_features_that_are_not_finite_are_refused():
-    model = keras.Sequential([keras.Input([2, 2, 1]), keras.layers.Rescaling(np.inf)])
     images = np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1)
+    model = keras.Sequential([keras.Input([None, None, 1]), keras.layers.Rescaling(np.inf)])
+    with pytest.raises(InputError, match=re.escape("features [3, 2, 2, 1], expected [n, d]")):
+        Samples(images, FeatureNetwork(model)).features  # noqa: B018
+    model.add(keras.layers.GlobalAveragePooling2D())
     with pytest.raises(InputError, match="not finite"):
         Samples(images, FeatureNetwork(model)).features  # noqa: B018
+    with pytest.raises(InputError, match="expected a functional model of images"):
+        FeatureNetwork(keras.Sequential([keras.Input([3]), keras.layers.Dense(2)]))
 
 
 # The command
@@ -349,7 +354,9 @@ def test_mistakes_in_a_line(evaluate_command, scored_run, digits_npz, tmp_path):
         ([f"--model_dir={tmp_path}"], "no SavedModel"),
         ([f"--model_dir={scored_run}", "--num_images=0"], "--num_images=0: expected at least 1"),
         ([f"--model_dir={scored_run}", "--metrics=fad"], "--metrics=fad: expected some of fid, "),
+        ([f"--model_dir={scored_run}", "--metrics="], "--metrics=: expected some of fid, "),
         ([f"--model_dir={scored_run}", other], "no images"),
+        ([f"--model_dir={scored_run}", "--output=/nowhere/x.json"], "no such folder"),
         ([f"--images={tmp_path}/none.npy", real], "none.npy: not a readable .npy file"),
         ([f"--images={tmp_path}/text.npy", real], "text.npy: not a readable .npy file"),
         ([f"--images={tmp_path}/few.npy", real], "needs at least 385 images, got 30"),

@@ -33,6 +33,9 @@ class FeatureNetwork:
             dict of `features` and `probabilities` [n, classes]. By default `mnist-cnn-v1`, for
             images of digits of 28 x 28 x 1.
         name: goes with every score.
+
+    Raises:
+        InputError: if the model's shapes are others.
     """
 
     def __init__(self, model=None, name=None):
@@ -41,7 +44,9 @@ class FeatureNetwork:
                 raise InputError(f"{NETWORK}: damaged: install keras_gan anew.")
             model, name = keras.models.load_model(NETWORK, compile=False), NETWORK.stem
         self.name = name or model.name
-        self.image_shape = tuple(model.input_shape[1:])
+        self.image_shape = getattr(model, "input_shape", (None,))[1:]
+        if len(self.image_shape) != 3:
+            raise InputError(f"{self.name}: expected a functional model of images [n, H, W, C].")
 
         @tf.function(input_signature=[tf.TensorSpec([None, *self.image_shape], tf.float32)])
         def apply(images):
@@ -58,9 +63,16 @@ class FeatureNetwork:
             for i in range(0, len(images), batch_size)
         ]
         outputs = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
-        if not np.all(np.isfinite(outputs["features"])):
+        features = outputs["features"]
+        if features.ndim != 2:
+            raise InputError(f"{self.name}: features {list(features.shape)}, expected [n, d].")
+        if not np.all(np.isfinite(features)):
             raise InputError(f"{self.name}: some features are not finite.")
         return outputs
+
+    def takes(self, shape):
+        """Whether images may have this shape (H, W, C)."""
+        return all(a in (None, b) for a, b in zip(self.image_shape, shape, strict=True))
 
 
 class Samples:
@@ -111,7 +123,7 @@ class Samples:
     @functools.cached_property
     def _outputs(self):
         network = self.network or default_network()
-        if self.images.shape[1:] != network.image_shape:
+        if not network.takes(self.images.shape[1:]):
             raise UnavailableError(
                 f"{network.name} takes images of shape {list(network.image_shape)}, these are "
                 f"{list(self.images.shape[1:])}: give a feature network of your own."
