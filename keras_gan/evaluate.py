@@ -103,7 +103,7 @@ def main():
         "network": {"name": network.name, "sha256": network_digest},
     }
     say("")
-    print_table(record, scores, reasons)
+    print_table(record, columns, scores, reasons)
     previous = read_evaluation(path)
     if all(previous.get(key) == value for key, value in record.items()):
         scores = {**previous["scores"], **scores}
@@ -199,7 +199,7 @@ def feature_network():
 
 
 def score(columns, reference):
-    """({score: {column: value}}, {metric: why the model's can't be had})."""
+    """({score: {column: value or None}}, {metric: why it can't be had})."""
     scores, reasons = {}, {}
     for i, metric in enumerate(FLAGS.metrics):
         for column, samples in columns.items():
@@ -208,33 +208,28 @@ def score(columns, reference):
                 # Test images around themselves would be no measure: training images stand in.
                 samples = Samples(reference.train.images[VALIDATION:][: len(samples)])
             try:
-                values = evaluate(samples, reference, [metric])
+                for name, value in evaluate(samples, reference, [metric]).items():
+                    scores.setdefault(name, dict.fromkeys(columns))[column] = value
             except UnavailableError as error:
                 if column == "model" and FLAGS["metrics"].present:
                     raise
-                values = dict.fromkeys(METRICS[metric][0])
                 reasons[metric] = str(error)
-            for name, value in values.items():
-                scores.setdefault(name, {})[column] = value
     return scores, reasons
 
 
-def print_table(record, scores, reasons):
-    names = list(next(iter(scores.values())))
+def print_table(record, columns, scores, reasons):
     print(
         f"{record['samples']['count']} samples, real images of {record['reference']['name']}, "
         f"features of {record['network']['name']}\n"
     )
-    print(f"{'':18}" + "".join(f"{name:>12}" for name in names))
-    histograms = scores.get("class_histogram", {})
+    print(f"{'':18}" + "".join(f"{column:>12}" for column in columns))
     for name, values in scores.items():
-        if values is not histograms:
+        if name != "class_histogram":
             cells = ("-" if value is None else f"{value:.4g}" for value in values.values())
             print(f"{name:18}" + "".join(f"{cell:>12}" for cell in cells))
-    for column, shares in histograms.items():
-        if shares:
-            print(f"class_histogram of {column}: " + " ".join(f"{s:.1%}" for s in shares))
-    print("\n" + "".join(f"{metric}: - {reason}\n" for metric, reason in reasons.items()), end="")
+    for column, shares in scores.get("class_histogram", {}).items():
+        print(f"class_histogram of {column}: " + " ".join(f"{share:.1%}" for share in shares or []))
+    print("".join(f"\n{metric}: {reason}" for metric, reason in reasons.items()))
 
 
 def say(text):

@@ -3,6 +3,7 @@
 TensorFlow is imported once the settings, the data and the directory are known to be good.
 """
 
+import contextlib
 import csv
 import dataclasses
 import importlib.metadata
@@ -97,9 +98,10 @@ def run(config):
         _fit(gan, batches, config, directory, checkpoint, extra)
     _export(gan, directory / EXPORTS["last"])
     record["exported_epoch"] = checkpoint.epoch
-    if checkpoint.restore(best=True):
-        _export(gan, directory / EXPORTS["best"])
-        record["best_epoch"] = checkpoint.epoch
+    with contextlib.suppress(InputError):  # a damaged best state, told by `restore`
+        if checkpoint.restore(best=True):
+            _export(gan, directory / EXPORTS["best"])
+            record["best_epoch"] = checkpoint.epoch
     write_record(directory / "config.json", record)
     print(f"Done. Now: python sample.py --model_dir={directory} --output=samples.png")
     return directory

@@ -39,7 +39,9 @@ class FeatureNetwork:
     """
 
     def __init__(self, model=None, name=None):
+        device = None
         if model is None:
+            device = "CPU"  # a GPU's rounding (TF32) would move the scores
             if hashlib.sha256(NETWORK.read_bytes()).hexdigest() != NETWORK_SHA256:
                 raise InputError(f"{NETWORK}: damaged: install keras_gan anew.")
             model, name = keras.models.load_model(NETWORK, compile=False), NETWORK.stem
@@ -50,7 +52,7 @@ class FeatureNetwork:
 
         @tf.function(input_signature=[tf.TensorSpec([None, *self.image_shape], tf.float32)])
         def apply(images):
-            with tf.device("CPU"):  # a GPU's rounding (TF32) would move the scores
+            with tf.device(device):
                 outputs = model(images, training=False)
             return outputs if isinstance(outputs, dict) else {"features": outputs}
 
@@ -63,7 +65,7 @@ class FeatureNetwork:
             for i in range(0, len(images), batch_size)
         ]
         outputs = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
-        features = outputs["features"]
+        features = outputs.get("features", np.zeros([]))
         if features.ndim != 2:
             raise InputError(f"{self.name}: features {list(features.shape)}, expected [n, d].")
         if not np.all(np.isfinite(features)):
@@ -197,7 +199,7 @@ def evaluate(samples, reference, metrics=None):
     Args:
         samples: `Samples`.
         reference: a `Reference`.
-        metrics: keys of `METRICS`; by default all, and None stands for what can't be had.
+        metrics: keys of `METRICS`; by default all that can be had.
 
     Returns:
         A dict, the names of the scores -> numbers (`class_histogram`: a list of shares).
@@ -215,76 +217,51 @@ def evaluate(samples, reference, metrics=None):
     for metric in METRICS if metrics is None else metrics:
         if metric not in METRICS:
             raise InputError(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
-        names, function = METRICS[metric]
         try:
-            values = function(samples, reference)
+            results |= METRICS[metric](samples, reference)
         except UnavailableError:
             if metrics is not None:
                 raise
-            values = [None] * len(names)
-        results.update(zip(names, values, strict=True))
     return results
 
 
+def _neighbours(s, r):
+    """(real, fake) features, as many real ones as fake, up to PAIRS."""
+    return r.train.features[: min(PAIRS, len(s))], s.features
+
+
 def _parzen(s, r):
-    validation, test = r.train.images[:VALIDATION], r.test.images
-    return scores.parzen_log_likelihood(
-        *(np.asarray(images, np.float32) / 255 for images in (s.images, validation, test))
-    )
+    parts = s.images, r.train.images[:VALIDATION], r.test.images
+    return scores.parzen_log_likelihood(*(np.asarray(x, np.float32) / 255 for x in parts))
 
 
-# Each gives, of (samples, reference), a value for every name.
+def _named(*names):
+    return lambda values: dict(zip(names, values, strict=True))
+
+
+# Each takes (Samples, Reference) and gives one score or several, by name.
 METRICS = {
-    "fid": (
-        ("fid",),
-        lambda s, r: [scores.frechet_distance(r.train.moments, s.features)],
+    "fid": lambda s, r: {"fid": scores.frechet_distance(r.train.moments, s.features)},
+    "fid_infinity": lambda s, r: {
+        "fid_infinity": scores.frechet_distance_infinity(r.train.moments, s.features)
+    },
+    "kid": lambda s, r: _named("kid", "kid_error")(
+        scores.kernel_distance(r.train.features[:PAIRS], s.features)
     ),
-    "fid_infinity": (
-        ("fid_infinity",),
-        lambda s, r: [scores.frechet_distance_infinity(r.train.moments, s.features)],
+    "precision_recall": lambda s, r: _named("precision", "recall")(
+        scores.precision_recall(*_neighbours(s, r))
     ),
-    "kid": (
-        ("kid", "kid_error"),
-        lambda s, r: scores.kernel_distance(r.train.features[:PAIRS], s.features),
+    "density_coverage": lambda s, r: _named("density", "coverage")(
+        scores.density_coverage(*_neighbours(s, r))
     ),
-    "precision_recall": (
-        ("precision", "recall"),
-        lambda s, r: scores.precision_recall(r.train.features[: min(PAIRS, len(s))], s.features),
-    ),
-    "density_coverage": (
-        ("density", "coverage"),
-        lambda s, r: scores.density_coverage(r.train.features[: min(PAIRS, len(s))], s.features),
-    ),
-    "classifier_score": (
-        ("classifier_score",),
-        lambda s, r: [scores.classifier_score(s.probabilities)],
-    ),
-    "modes": (
-        ("modes",),
-        lambda s, r: [scores.modes_covered(r.train.histogram, s.histogram)],
-    ),
-    "class_kl": (
-        ("class_kl",),
-        lambda s, r: [scores.class_kl(r.train.histogram, s.histogram)],
-    ),
-    "class_histogram": (
-        ("class_histogram",),
-        lambda s, r: [s.histogram.tolist()],
-    ),
-    "parzen": (
-        ("parzen", "parzen_error", "parzen_sigma"),
-        _parzen,
-    ),
-    "acceptance": (
-        ("acceptance",),
-        lambda s, r: [scores.acceptance_rate(s.acceptance)],
-    ),
-    "noise": (
-        ("noise",),
-        lambda s, r: [scores.noise_energy(s.images) / r.noise_energy],
-    ),
-    "memorisation": (
-        ("memorisation",),
-        lambda s, r: [scores.nearest_distance(s.images, r.train.images) / r.held_out_distance],
-    ),
+    "classifier_score": lambda s, r: {"classifier_score": scores.classifier_score(s.probabilities)},
+    "modes": lambda s, r: {"modes": scores.modes_covered(r.train.histogram, s.histogram)},
+    "class_kl": lambda s, r: {"class_kl": scores.class_kl(r.train.histogram, s.histogram)},
+    "class_histogram": lambda s, r: {"class_histogram": s.histogram.tolist()},
+    "parzen": lambda s, r: _named("parzen", "parzen_error", "parzen_sigma")(_parzen(s, r)),
+    "acceptance": lambda s, r: {"acceptance": scores.acceptance_rate(s.acceptance)},
+    "noise": lambda s, r: {"noise": scores.noise_energy(s.images) / r.noise_energy},
+    "memorisation": lambda s, r: {
+        "memorisation": scores.nearest_distance(s.images, r.train.images) / r.held_out_distance
+    },
 }

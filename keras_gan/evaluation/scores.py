@@ -46,7 +46,7 @@ def moments(features):
 
 
 def frechet_distance_infinity(real, fake, points=15, seed=0):
-    """The Frechet distance of infinitely many fakes: Chong and Forsyth 2020, section 4.
+    """The Frechet distance of infinitely many fakes: Chong and Forsyth 2020.
 
     A line through the distances of random subsets of n / 10 to n fakes over 1 / n, at 1 / n = 0.
 
@@ -126,7 +126,7 @@ def precision_recall(real, fake, k=3):
 
 
 def density_coverage(real, fake, k=5):
-    """(density, coverage) of Naeem et al. 2020, equations 3 and 5.
+    """(density, coverage) of Naeem et al. 2020, section 3.2.
 
     Density counts the balls of `precision_recall`, around real images up to the k-th neighbour,
     in which each fake lies, over k: about 1 for real images, and more in dense places. Coverage
