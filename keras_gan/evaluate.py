@@ -80,7 +80,7 @@ def main():
         say(f"drawing {FLAGS.num_images} samples")
         generator = exported.Exported(exported.find(FLAGS.model_dir, FLAGS.checkpoint))
         drawn = generator.images(generator.latents(FLAGS.num_images, FLAGS.seed))
-        judge = generator.discriminate
+        judge = generator.discriminate if generator.has_discriminator else None
     columns = {"model": Samples(drawn, network, judge)}
     held_out = test and Samples(test.images, network)
     reference = Reference(Samples(train.images, network), held_out)

@@ -35,12 +35,18 @@ def find(model_dir, checkpoint="last"):
 
 
 class Exported:
-    """Draws images from a SavedModel, and has its discriminator judge some."""
+    """Draws images from a SavedModel, and has its discriminator judge some.
+
+    Raises:
+        InputError: if it is not of `GAN.export`.
+    """
 
     def __init__(self, path):
         load_tensorflow()
-        self.path = path
         self._signatures = tf.saved_model.load(str(path)).signatures
+        if not {"latents", "serving_default"} <= set(self._signatures):
+            raise InputError(f"{path}: a SavedModel of another program.")
+        self.has_discriminator = "discriminator" in self._signatures
 
     def latents(self, count, seed):
         """float32 [count, latent_dim], the same for the same seed."""
@@ -57,13 +63,7 @@ class Exported:
         )
 
     def discriminate(self, images):
-        """uint8 [n, H, W, C] -> D's probability that each is real, float32 [n, 1].
-
-        Raises:
-            InputError: if the SavedModel holds no discriminator.
-        """
-        if "discriminator" not in self._signatures:
-            raise InputError(f"{self.path}: holds no discriminator.")
+        """uint8 [n, H, W, C] -> D's probability that each is real, float32 [n, 1]."""
         parts = np.split(images, range(BATCH, len(images), BATCH))
         return np.concatenate(
             [

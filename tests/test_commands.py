@@ -272,6 +272,13 @@ def test_sample_from_the_best_state(tiny_npz, command, tmp_path):
     np.testing.assert_allclose(picture(tmp_path / "best.png"), grid, atol=1)
 
 
+def test_sample_from_a_saved_model_of_another_program(command, tmp_path):
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    done = command("sample.py", f"--model_dir={tmp_path / 'other'}")
+    assert done.returncode == 1
+    assert done.stderr == f"sample.py: {tmp_path / 'other'}: a SavedModel of another program.\n"
+
+
 def test_training_without_fid(tiny_npz, command, tmp_path):
     flags = [f"--data_path={tiny_npz}", "--arch=mlp", *SMALL]
     done = command("train.py", *flags, f"--model_dir={tmp_path / 'off'}", "--fid_every=0")

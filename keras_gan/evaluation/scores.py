@@ -40,9 +40,10 @@ def moments(features):
     Raises:
         InputError: if n <= d, too few for a covariance.
     """
-    features = np.asarray(features, np.float64)
+    features = np.asarray(features)
     _require(features, features.shape[1] + 1, "The Frechet distance")
-    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
+    covariance = np.cov(features, rowvar=False, dtype=np.float64)
+    return features.mean(axis=0, dtype=np.float64), np.atleast_2d(covariance)
 
 
 def frechet_distance_infinity(real, fake, points=15, seed=0):
