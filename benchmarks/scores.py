@@ -78,8 +78,10 @@ def runs(directories):
     for directory in map(Path, directories):
         scores = json.loads((directory / "evaluation.json").read_text())["scores"]
         table[directory.name] = {name: row["model"] for name, row in scores.items()}
-    table["real"] = {name: row["real"] for name, row in scores.items()}
-    return table
+        # Each run's discriminator judges for itself.
+        table[directory.name]["acceptance of real"] = scores["acceptance"]["real"]
+    real = {name: row["real"] for name, row in scores.items()}
+    return {**table, "real": {**real, "acceptance": None, "acceptance of real": None}}
 
 
 def print_markdown(table):
