@@ -241,6 +241,8 @@ class Curves(keras.callbacks.Callback):
         probabilities.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
         for axes in distance:
             axes.set(xlabel="epoch", ylabel="Frechet distance (fid)", yscale="log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("{x:g}")
         for axes in (losses, probabilities, *distance):
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.legend()

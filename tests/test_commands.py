@@ -15,14 +15,15 @@ from conftest import ROOT, picture
 
 from keras_gan.networks import ARCHITECTURES
 
-SMALL = ("--steps_per_epoch=3", "--epochs=2", "--batch_size=8")
+SMALL = ("--steps_per_epoch=3", "--epochs=2", "--batch_size=8", "--fid_every=0")
+SCORED = (*SMALL, "--fid_every=1")
 
 
 @pytest.fixture(scope="module")
 def run_dir(tiny_npz, tmp_path_factory):
     """A finished run of two short epochs."""
     directory = tmp_path_factory.mktemp("runs") / "run"
-    flags = [f"--data_path={tiny_npz}", f"--model_dir={directory}", *SMALL, "--max_minutes=9"]
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={directory}", *SCORED, "--max_minutes=9"]
     done = subprocess.run(
         [sys.executable, ROOT / "train.py", *flags], capture_output=True, text=True
     )
@@ -71,7 +72,7 @@ def test_run_directory(run_dir, tiny_npz):
 
 
 def test_finished_run_says_so_and_trains_on(run_dir, tiny_npz, command, tmp_path):
-    flags = [f"--data_path={tiny_npz}", f"--model_dir={run_dir}", *SMALL]
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={run_dir}", *SCORED]
     before = tree(run_dir)
     done = command("train.py", *flags)
     assert done.returncode == 0
@@ -85,7 +86,7 @@ def test_finished_run_says_so_and_trains_on(run_dir, tiny_npz, command, tmp_path
 
 def test_other_settings_are_refused_by_name(run_dir, tiny_npz, command, tmp_path):
     before = tree(run_dir)
-    flags = [f"--data_path={tiny_npz}", f"--model_dir={run_dir}", *SMALL]
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={run_dir}", *SCORED]
     done = command("train.py", *flags, "--g_lr=0.5", "--loss=minimax")
     assert done.returncode == 1
     assert "holds a run with --loss=lsgan, --g_lr=0.001: " in done.stderr
@@ -281,9 +282,9 @@ def test_sample_from_a_saved_model_of_another_program(command, tmp_path):
 
 def test_training_without_fid(tiny_npz, command, tmp_path):
     flags = [f"--data_path={tiny_npz}", "--arch=mlp", *SMALL]
-    done = command("train.py", *flags, f"--model_dir={tmp_path / 'off'}", "--fid_every=0")
+    done = command("train.py", *flags, f"--model_dir={tmp_path / 'off'}")
     assert done.returncode == 0, done.stderr
-    done = command("train.py", *flags, f"--model_dir={tmp_path / 'on'}")
+    done = command("train.py", *flags, f"--model_dir={tmp_path / 'on'}", "--fid_every=1")
     off, on = checkpoint_values(tmp_path / "off"), checkpoint_values(tmp_path / "on")
     for name, value in off.items():
         np.testing.assert_array_equal(value, on[name], err_msg=name)
@@ -298,7 +299,7 @@ def test_training_without_fid(tiny_npz, command, tmp_path):
         "train.py",
         f"--data_path={tmp_path / 'large.npz'}",
         f"--model_dir={tmp_path / 'large'}",
-        *SMALL,
+        *SCORED,
     )
     assert done.returncode == 0, done.stderr
     assert "Training without fid. mnist-cnn-v1 takes images of shape [28, 28, 1]" in done.stdout
@@ -368,6 +369,7 @@ MISTAKES = {
         "--model_dir=/proc/keras_gan: can't be written (No such file or directory): choose another",
     ),
     "no number": (["--epochs=many"], "--epochs=many"),
+    "below zero": (["--fid_every=-1"], "--fid_every=-1: expected at least 0"),
 }
 
 
