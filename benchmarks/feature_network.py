@@ -4,8 +4,8 @@ KERAS_GAN_DATA=/path/to/mnist.npz python benchmarks/feature_network.py
 
 Takes about ten minutes on two cores and writes keras_gan/evaluation/mnist-cnn-v1.keras. It
 prints the accuracy on the test half, which nothing else here has seen, and the SHA-256 that
-keras_gan/evaluation/features.py must name. Trained again it is another network with other
-scores, and needs another name.
+keras_gan/evaluation/__init__.py must name. On the pinned versions the weights come out the same
+to the last bit. Changed in any way it is another network, and needs another name.
 """
 
 import hashlib
