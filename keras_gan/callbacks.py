@@ -219,6 +219,7 @@ class Curves(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         from matplotlib.figure import Figure  # slow to import: only where there are curves
+        from matplotlib.ticker import LogLocator
 
         with open(self.history, newline="") as file:
             rows = list(csv.DictReader(file))
@@ -241,8 +242,9 @@ class Curves(keras.callbacks.Callback):
         probabilities.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
         for axes in distance:
             axes.set(xlabel="epoch", ylabel="Frechet distance (fid)", yscale="log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         for axes in (losses, probabilities, *distance):
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.legend()
