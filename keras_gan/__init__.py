@@ -26,8 +26,8 @@ def __getattr__(name):
 
 def _register():
     """Importing them tells keras.models.load_model of the classes in a saved GAN."""
-    importlib.import_module("keras_gan.model")
-    importlib.import_module("keras_gan.optimizers")
+    for module in ("model", "layers", "optimizers"):
+        importlib.import_module(f"keras_gan.{module}")
 
 
 after_import("keras", _register)  # in whichever order a program imports the two packages

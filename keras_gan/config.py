@@ -9,6 +9,7 @@ from keras_gan import InputError
 from keras_gan.data import DATASETS
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
+from keras_gan.penalties import PENALTIES
 
 # Keras starts this many steps at once where an epoch is a multiple: one at a time costs up to a
 # tenth of the speed.
@@ -17,6 +18,7 @@ STEPS_PER_EXECUTION = 4
 _COUNT = (lambda value: value >= 1, "at least 1")
 _COUNT_OR_NONE = (lambda value: value >= 0, "at least 0")
 _POSITIVE = (lambda value: 0 < value < math.inf, "a positive number")
+_SIZE = (lambda value: 0 <= value < math.inf, "0 or a positive number")
 _SHARE = (lambda value: 0 <= value < 1, "0 <= value < 1")
 _SEED = (lambda value: 0 <= value < 2**31, "0 <= value < 2**31")
 
@@ -58,6 +60,23 @@ class Config:
     simultaneous: bool | None = _setting(None, "Both gradients from one forward pass.")
     g_lr: float | None = _setting(None, "Generator's learning rate.", _POSITIVE)
     d_lr: float | None = _setting(None, "Discriminator's learning rate.", _POSITIVE)
+    penalty: str = _setting(
+        "none", "Gradient penalty on the discriminator.", choices=("none", *PENALTIES)
+    )
+    penalty_weight: float | None = _setting(
+        None,
+        "Its weight (default: "
+        + ", ".join(f"{name} {penalty().weight:g}" for name, penalty in PENALTIES.items())
+        + ").",
+        _POSITIVE,
+    )
+    spectral_norm: bool = _setting(False, "Spectral normalisation in the discriminator.")
+    weight_clip: float | None = _setting(
+        None,
+        "Clip the discriminator's kernels to [-c, c]; 0: don't (default: 0.01 for wasserstein "
+        "with neither penalty nor spectral_norm, else 0).",
+        _SIZE,
+    )
     label_smoothing: float = _setting(0.0, "One-sided: takes this off D's real target.", _SHARE)
     ema_decay: float | None = _setting(
         None, "Sample from a moving average of the generator's weights; 0: don't.", _SHARE
@@ -83,6 +102,14 @@ class Config:
             limits = field.metadata["limits"]
             if limits and value is not None and not limits[0](value):
                 raise InputError(f"--{field.name}={value}: expected {limits[1]}.")
+        try:
+            LOSSES[self.loss](label_smoothing=self.label_smoothing)
+        except ValueError as error:
+            raise InputError(f"--loss={self.loss}: {error}") from error
+        if self.penalty_weight is not None and self.penalty == "none":
+            raise InputError(
+                f"--penalty_weight={self.penalty_weight}: expected a --penalty beside it."
+            )
 
     def resolve(self, num_images):
         """This configuration with nothing of the training left open.
@@ -99,6 +126,12 @@ class Config:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) is None and hasattr(architecture, field.name)
         }
+        if self.penalty_weight is None and self.penalty != "none":
+            defaults["penalty_weight"] = PENALTIES[self.penalty]().weight
+        if self.weight_clip is None:
+            # A critic that nothing holds runs away.
+            bare = self.penalty == "none" and not self.spectral_norm
+            defaults["weight_clip"] = 0.01 if self.loss == "wasserstein" and bare else 0.0
         config = dataclasses.replace(self, **defaults)
         if config.batch_size > num_images:
             raise InputError(

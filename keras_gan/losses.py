@@ -7,6 +7,7 @@ The generator and the discriminator both minimise.
 
 import abc
 import dataclasses
+from typing import ClassVar
 
 from keras_gan._lazy import keras
 
@@ -14,6 +15,9 @@ from keras_gan._lazy import keras
 @dataclasses.dataclass(frozen=True)
 class AdversarialLoss(abc.ABC):
     """What `GAN.compile(loss=...)` takes.
+
+    A class whose generator's loss compares with real images is `relativistic`: its `generator`
+    takes (fake_logits, real_logits).
 
     Args:
         label_smoothing: s in [0, 1): D's target for real images moves that share of the way
@@ -25,6 +29,8 @@ class AdversarialLoss(abc.ABC):
     """
 
     label_smoothing: float = 0.0
+
+    relativistic: ClassVar[bool] = False
 
     def __post_init__(self):
         if not 0 <= self.label_smoothing < 1:
@@ -40,7 +46,10 @@ class AdversarialLoss(abc.ABC):
 
     @abc.abstractmethod
     def probability(self, logits):
-        """D's belief that each image is real, in [0, 1], of the shape of `logits`."""
+        """D's belief that each image is real, in [0, 1], of the shape of `logits`.
+
+        Where the loss fixes none, a rising function that is 1/2 at the logit 0.
+        """
 
     def get_config(self):
         return dataclasses.asdict(self)
@@ -123,4 +132,105 @@ class LeastSquares(AdversarialLoss):
         return keras.ops.clip((logits - self.a) / (self.b - self.a), 0, 1)
 
 
-LOSSES = {"minimax": Minimax, "non_saturating": NonSaturating, "lsgan": LeastSquares}
+class Hinge(AdversarialLoss):
+    """The hinge loss (Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17).
+
+    D is asked for a margin of 1 on either side and for no more: where it is optimal its sign
+    says which density is greater, and `probability` reads only that.
+    """
+
+    def discriminator(self, real_logits, fake_logits):
+        """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]; smoothing moves the real 1 towards -1."""
+        margin = 1 - 2 * self.label_smoothing
+        real = keras.ops.mean(keras.ops.relu(margin - real_logits))
+        return real + keras.ops.mean(keras.ops.relu(1 + fake_logits))
+
+    def generator(self, fake_logits):
+        """-E[D(G(z))]."""
+        return -keras.ops.mean(fake_logits)
+
+    def probability(self, logits):
+        """The margins -1 and 1 become 0 and 1."""
+        return keras.ops.clip((logits + 1) / 2, 0, 1)
+
+
+class Wasserstein(AdversarialLoss):
+    """The Wasserstein distance's dual (Arjovsky et al. 2017, equation 2 and Algorithm 1).
+
+    D, their critic, must be held Lipschitz: by `keras_gan.networks.constrain` (weight clipping,
+    as published, or spectral normalisation) or by a gradient penalty. Its values have no zero
+    and no unit, so `probability` orders images and says no more.
+
+    Raises:
+        ValueError: if `label_smoothing` is given: there is no target to smooth.
+    """
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.label_smoothing:
+            raise ValueError(
+                f"label_smoothing={self.label_smoothing}: the Wasserstein loss has no targets, "
+                "expected 0."
+            )
+
+    def discriminator(self, real_logits, fake_logits):
+        """E[D(G(z))] - E[D(x)], unbounded below unless D is constrained."""
+        return keras.ops.mean(fake_logits) - keras.ops.mean(real_logits)
+
+    def generator(self, fake_logits):
+        """-E[D(G(z))]."""
+        return -keras.ops.mean(fake_logits)
+
+    def probability(self, logits):
+        return keras.ops.sigmoid(logits)
+
+
+class Relativistic(AdversarialLoss):
+    """The relativistic GAN (Jolicoeur-Martineau 2018, section 4): which one is more real?
+
+    The paired form, on which R3GAN builds (Huang et al. 2025, section 2): the n-th real image
+    is compared with the n-th generated one. Logits have no zero: `probability` is that of
+    being the more real one, beside an image of logit 0.
+    """
+
+    relativistic = True
+
+    def discriminator(self, real_logits, fake_logits):
+        """-E[log sigmoid(D(x) - D(G(z)))]; smoothing takes its share off the target 1."""
+        lead = real_logits - fake_logits
+        return keras.ops.mean(keras.ops.softplus(-lead) + self.label_smoothing * lead)
+
+    def generator(self, fake_logits, real_logits):
+        """-E[log sigmoid(D(G(z)) - D(x))]."""
+        return keras.ops.mean(keras.ops.softplus(real_logits - fake_logits))
+
+    def probability(self, logits):
+        return keras.ops.sigmoid(logits)
+
+
+class RelativisticAverage(Relativistic):
+    """Its average form: an image is compared with the mean logit of the other kind."""
+
+    def discriminator(self, real_logits, fake_logits):
+        """-E[log sigmoid(D(x) - E[D(G(z))])] - E[log(1 - sigmoid(D(G(z)) - E[D(x)]))]."""
+        real = real_logits - keras.ops.mean(fake_logits)
+        fake = fake_logits - keras.ops.mean(real_logits)
+        return NonSaturating(self.label_smoothing).discriminator(real, fake)
+
+    def generator(self, fake_logits, real_logits):
+        """-E[log sigmoid(D(G(z)) - E[D(x)])] - E[log(1 - sigmoid(D(x) - E[D(G(z))]))]."""
+        # The discriminator's loss with the two kinds exchanged.
+        return NonSaturating().discriminator(
+            fake_logits - keras.ops.mean(real_logits), real_logits - keras.ops.mean(fake_logits)
+        )
+
+
+LOSSES = {
+    "minimax": Minimax,
+    "non_saturating": NonSaturating,
+    "lsgan": LeastSquares,
+    "hinge": Hinge,
+    "wasserstein": Wasserstein,
+    "relativistic": Relativistic,
+    "relativistic_average": RelativisticAverage,
+}

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gan import InputError
 from keras_gan.losses import LOSSES
+from keras_gan.penalties import PENALTIES
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -14,11 +16,11 @@ if keras.backend.backend() != "tensorflow":
         'set the environment variable KERAS_BACKEND to "tensorflow".'
     )
 
-for _loss in LOSSES.values():
-    keras.saving.register_keras_serializable("keras_gan")(_loss)
+for _term in (*LOSSES.values(), *PENALTIES.values()):
+    keras.saving.register_keras_serializable("keras_gan")(_term)
 
 # Draws that share a seed come from streams that never meet.
-_TRAIN, _TEST, _LAYERS, _SAMPLE = range(4)
+_TRAIN, _TEST, _LAYERS, _SAMPLE, _PENALTY = range(5)
 
 # Both have mean 0 and variance 1.
 LATENTS = {
@@ -78,13 +80,23 @@ class GAN(keras.Model):
         self.built = True
 
     def compile(
-        self, g_optimizer, d_optimizer, loss="lsgan", *, d_steps=1, simultaneous=False, **kwargs
+        self,
+        g_optimizer,
+        d_optimizer,
+        loss="lsgan",
+        *,
+        penalty=None,
+        d_steps=1,
+        simultaneous=False,
+        **kwargs,
     ):
         """Sets how `fit` trains.
 
         Args:
             g_optimizer, d_optimizer: a Keras optimiser or its name, one for each network.
             loss: a key of `keras_gan.losses.LOSSES` or an `AdversarialLoss`.
+            penalty: a key of `keras_gan.penalties.PENALTIES` or a `GradientPenalty`, added to
+                the discriminator's loss.
             d_steps: k of Algorithm 1, discriminator updates per generator update. A batch
                 given to `fit` is dealt out to them: n images make k minibatches of n / k.
             simultaneous: take the generator's gradient from the same forward pass as the
@@ -93,14 +105,15 @@ class GAN(keras.Model):
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` of `keras.Model.compile`.
 
         Raises:
-            ValueError: if the loss is unknown, one optimiser is given twice, or d_steps < 1.
+            ValueError: if the loss or penalty is unknown, one optimiser is given twice, d_steps
+                is below 1, or a penalty is wanted of a discriminator with batch normalisation:
+                there the logit of an image depends on the whole batch, and its gradient is not
+                the slope that the penalty is on.
         """
-        if isinstance(loss, str):
-            if loss not in LOSSES:
-                raise ValueError(
-                    f"loss={loss!r}: expected one of {', '.join(LOSSES)}, or an AdversarialLoss."
-                )
-            loss = LOSSES[loss]()
+        loss = _named("loss", loss, LOSSES, "an AdversarialLoss")
+        if penalty is not None:
+            penalty = _named("penalty", penalty, PENALTIES, "a GradientPenalty")
+            _check_independence(self.discriminator)
         if d_steps < 1:
             raise ValueError(f"d_steps={d_steps}: expected at least 1.")
         # Keras' own optimizer and loss stay unset: it would track a loss that is not there.
@@ -113,6 +126,7 @@ class GAN(keras.Model):
         self.g_optimizer.build(self.generator.trainable_variables)
         self.d_optimizer.build(self.discriminator.trainable_variables)
         self.adversarial_loss = loss
+        self.penalty = penalty
         self.d_steps = d_steps
         self.simultaneous = simultaneous
         self._execution = kwargs
@@ -143,51 +157,69 @@ class GAN(keras.Model):
             real = images[k :: self.d_steps]
             self._seed_layers(k)
             if self.simultaneous and k == self.d_steps - 1:
-                self._update_both(real, self._noise(real, _TRAIN, self.step, k))
+                self._update_both(real, k)
             else:
-                self._update_discriminator(real, self._noise(real, _TRAIN, self.step, k))
+                self._update_discriminator(real, k)
         if not self.simultaneous:
             self._seed_layers(self.d_steps)
-            self._update_generator(self._noise(real, _TRAIN, self.step, self.d_steps))
+            self._update_generator(real, self.d_steps)
         self.step.assign_add(1)
         self._update_moving_average()
         return self.get_metrics_result()
 
-    def _update_discriminator(self, real, z):
-        fake = _without_side_effects(self.generator, z)
+    def _update_discriminator(self, real, k):
+        fake = _without_side_effects(self.generator, self._noise(real, _TRAIN, self.step, k))
         with tf.GradientTape() as tape:
-            loss, _ = self._discriminator_loss(real, fake)
+            loss, *_ = self._discriminator_loss(
+                real, fake, _fold(self.seed, _PENALTY, self.step, k)
+            )
         _descend(loss, self.discriminator, self.d_optimizer, tape)
 
-    def _update_generator(self, z):
+    def _update_generator(self, real, k):
+        real_logits = None
+        if self.adversarial_loss.relativistic:
+            real_logits = _without_side_effects(self.discriminator, real)
         with tf.GradientTape() as tape:
-            fake = self.generator(z, training=True)
-            loss = self._generator_loss(_without_side_effects(self.discriminator, fake))
+            fake = self.generator(self._noise(real, _TRAIN, self.step, k), training=True)
+            fake_logits = _without_side_effects(self.discriminator, fake)
+            loss = self._generator_loss(fake_logits, real_logits)
         _descend(loss, self.generator, self.g_optimizer, tape)
 
-    def _update_both(self, real, z):
+    def _update_both(self, real, k):
         with tf.GradientTape() as g_tape:
-            fake = self.generator(z, training=True)
+            fake = self.generator(self._noise(real, _TRAIN, self.step, k), training=True)
             with tf.GradientTape() as d_tape:
-                d_loss, fake_logits = self._discriminator_loss(real, fake)
-            g_loss = self._generator_loss(fake_logits)
+                seed = _fold(self.seed, _PENALTY, self.step, k)
+                d_loss, fake_logits, real_logits = self._discriminator_loss(real, fake, seed)
+            g_loss = self._generator_loss(fake_logits, real_logits)
         # The generator's gradient comes first: it is taken at the discriminator that judged.
         _descend(g_loss, self.generator, self.g_optimizer, g_tape)
         _descend(d_loss, self.discriminator, self.d_optimizer, d_tape)
 
-    def _discriminator_loss(self, real, fake, training=True):
-        real_logits = self.discriminator(real, training=training)
-        penalty = sum(self.discriminator.losses)  # the user's regularizers, anew in each call
-        fake_logits = self.discriminator(fake, training=training)
-        penalty = (penalty + sum(self.discriminator.losses)) / 2
-        loss = self.adversarial_loss.discriminator(real_logits, fake_logits) + penalty
+    def _discriminator_loss(self, real, fake, seed, training=True):
+        regularization = []  # the user's regularizers, anew in each call
+
+        def discriminator(images):
+            logits = self.discriminator(images, training=training)
+            regularization.append(sum(self.discriminator.losses))
+            return logits
+
+        if self.penalty:
+            real_logits, fake_logits, penalty = self.penalty(discriminator, real, fake, seed)
+        else:
+            real_logits, fake_logits, penalty = discriminator(real), discriminator(fake), 0.0
+        loss = self.adversarial_loss.discriminator(real_logits, fake_logits)
+        loss += penalty + sum(regularization) / len(regularization)
         self._means["d_loss"].update_state(loss, sample_weight=tf.shape(real)[0])
         self._means["d_real"].update_state(self.adversarial_loss.probability(real_logits))
         self._means["d_fake"].update_state(self.adversarial_loss.probability(fake_logits))
-        return loss, fake_logits
+        return loss, fake_logits, real_logits
 
-    def _generator_loss(self, fake_logits):
-        loss = self.adversarial_loss.generator(fake_logits) + sum(self.generator.losses)
+    def _generator_loss(self, fake_logits, real_logits):
+        logits = (
+            (fake_logits, real_logits) if self.adversarial_loss.relativistic else (fake_logits,)
+        )
+        loss = self.adversarial_loss.generator(*logits) + sum(self.generator.losses)
         self._means["g_loss"].update_state(loss, sample_weight=tf.shape(fake_logits)[0])
         return loss
 
@@ -207,10 +239,12 @@ class GAN(keras.Model):
         """The losses of a batch as they stand: inference mode, and nothing is updated."""
         real = self._real(data)
         # The images counted since the last reset number the batches of an evaluation.
-        z = self._noise(real, _TEST, self._means["d_loss"].count, 0)
-        fake = self.generator(z, training=False)
-        _, fake_logits = self._discriminator_loss(real, fake, training=False)
-        self._generator_loss(fake_logits)
+        batch = self._means["d_loss"].count
+        fake = self.generator(self._noise(real, _TEST, batch, 0), training=False)
+        _, *logits = self._discriminator_loss(
+            real, fake, _fold(self.seed, _TEST, batch, 1), training=False
+        )
+        self._generator_loss(*logits)
         return self.get_metrics_result()
 
     def _real(self, data, at_least=1):
@@ -330,6 +364,7 @@ class GAN(keras.Model):
             "g_optimizer": keras.saving.serialize_keras_object(self.g_optimizer),
             "d_optimizer": keras.saving.serialize_keras_object(self.d_optimizer),
             "loss": keras.saving.serialize_keras_object(self.adversarial_loss),
+            "penalty": keras.saving.serialize_keras_object(self.penalty),
             "d_steps": self.d_steps,
             "simultaneous": self.simultaneous,
         }
@@ -365,6 +400,27 @@ def _fold(seed, *counters):
     for counter in counters:
         seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(counter, tf.int32))
     return seed
+
+
+def _named(argument, value, choices, otherwise):
+    """`value`, or what it names."""
+    if not isinstance(value, str):
+        return value
+    if value not in choices:
+        raise ValueError(
+            f"{argument}={value!r}: expected one of {', '.join(choices)}, or {otherwise}."
+        )
+    return choices[value]()
+
+
+def _check_independence(discriminator):
+    for layer in discriminator._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            raise InputError(
+                f"A gradient penalty is on each image alone, and the discriminator's {layer.name} "
+                "lets the images of a batch act on each other: take LayerNormalization, "
+                "SpectralNormalization or no normalisation there, or no penalty."
+            )
 
 
 def _check(generator, discriminator, latent, ema_decay):

@@ -22,6 +22,7 @@ from keras_gan.config import STEPS_PER_EXECUTION, read_record, write_record
 from keras_gan.exported import EXPORTS
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
+from keras_gan.penalties import PENALTIES
 
 # config.json goes last: until then the directory is known for a run's.
 RUN_FILES = (
@@ -115,9 +116,14 @@ def build(config, images):
     generator = architecture.generator(config.latent_dim, shape)
     if architecture.initialize:
         architecture.initialize(generator, images)
+    discriminator = architecture.discriminator(shape)
+    if config.spectral_norm or config.weight_clip:
+        discriminator = keras_gan.layers.constrain(
+            discriminator, spectral_norm=config.spectral_norm, weight_clip=config.weight_clip
+        )
     gan = keras_gan.GAN(
         generator,
-        architecture.discriminator(shape),
+        discriminator,
         latent=architecture.latent,
         ema_decay=config.ema_decay or None,
         seed=config.seed,
@@ -126,6 +132,9 @@ def build(config, images):
         architecture.optimizer(config.g_lr),
         architecture.optimizer(config.d_lr),
         LOSSES[config.loss](label_smoothing=config.label_smoothing),
+        penalty=None
+        if config.penalty == "none"
+        else PENALTIES[config.penalty](config.penalty_weight),
         d_steps=config.d_steps,
         simultaneous=config.simultaneous,
         steps_per_execution=math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),

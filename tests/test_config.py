@@ -21,6 +21,9 @@ from keras_gan.networks import ARCHITECTURES
         ("d_lr", float("nan"), "--d_lr=nan: expected a positive number"),
         ("max_minutes", float("inf"), "--max_minutes=inf: expected a positive number"),
         ("label_smoothing", 1.0, "--label_smoothing=1.0: expected 0 <= value < 1"),
+        ("penalty", "r3", "--penalty=r3: expected one of none, wgan_gp, dragan, r1, r1_r2"),
+        ("penalty_weight", 0.0, "--penalty_weight=0.0: expected a positive number"),
+        ("weight_clip", -1.0, "--weight_clip=-1.0: expected 0 or a positive number"),
         ("ema_decay", -0.1, "--ema_decay=-0.1: expected 0 <= value < 1"),
         ("seed", -1, "--seed=-1: expected 0 <= value < 2**31"),
     ],
@@ -38,7 +41,31 @@ def test_resolve_takes_what_is_open_from_the_architecture():
     assert (config.g_lr, config.d_lr, config.ema_decay) == (0.3, 0.05, 0.0)
     assert config.steps_per_epoch == 500
     open_still = [f.name for f in dataclasses.fields(config) if getattr(config, f.name) is None]
-    assert set(open_still) == {"data_path", "max_minutes", "model_dir"}
+    assert set(open_still) == {"data_path", "max_minutes", "model_dir", "penalty_weight"}
+
+
+def test_resolve_gives_a_penalty_its_own_weight():
+    assert Config(penalty="wgan_gp").resolve(100).penalty_weight == 10
+    assert Config(penalty="wgan_gp", penalty_weight=3.0).resolve(100).penalty_weight == 3
+
+
+def test_only_a_bare_critic_is_clipped_unasked():
+    def clip(**settings):
+        return Config(batch_size=1, **settings).resolve(100).weight_clip
+
+    assert clip(loss="wasserstein") == 0.01  # Arjovsky et al. 2017, Algorithm 1
+    assert clip(loss="wasserstein", weight_clip=0.1) == 0.1
+    assert clip(loss="wasserstein", weight_clip=0.0) == 0
+    assert clip(loss="wasserstein", penalty="wgan_gp") == 0
+    assert clip(loss="wasserstein", spectral_norm=True) == 0
+    assert clip(loss="lsgan") == 0
+
+
+def test_settings_that_contradict_each_other():
+    with pytest.raises(InputError, match="--loss=wasserstein: label_smoothing=0.1: the Wasserst"):
+        Config(loss="wasserstein", label_smoothing=0.1)
+    with pytest.raises(InputError, match="--penalty_weight=2.0: expected a --penalty beside it"):
+        Config(penalty_weight=2.0)
 
 
 def test_resolve_counts_whole_passes():

@@ -7,17 +7,30 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gan.losses import LOSSES, LeastSquares, Minimax, NonSaturating
+from keras_gan.losses import (
+    LOSSES,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Relativistic,
+    RelativisticAverage,
+    Wasserstein,
+)
 
 ALL = [
     *(loss() for loss in LOSSES.values()),
-    *(loss(label_smoothing=0.1) for loss in LOSSES.values()),
+    *(loss(label_smoothing=0.1) for loss in LOSSES.values() if loss is not Wasserstein),
     LeastSquares(a=-1, b=1, c=0),
 ]
 
 
 def log_sigmoid(x):
     return -math.log(1 + math.exp(-x))
+
+
+def generator_loss(loss, real, fake):
+    return loss.generator(fake, real) if loss.relativistic else loss.generator(fake)
 
 
 @pytest.mark.parametrize("loss", [Minimax(), NonSaturating()])
@@ -62,6 +75,63 @@ def test_lsgan_with_the_papers_pearson_choice():
     np.testing.assert_allclose(loss.generator(fake), (4 + 0.0625) / 4)
 
 
+def test_hinge():
+    real, fake = np.array([[3.0], [0.25]]), np.array([[-2.0], [0.5]])
+    # (0 + 0.75) / 2 + (0 + 1.5) / 2; beyond its margin an image counts no more.
+    np.testing.assert_allclose(Hinge().discriminator(real, fake), 1.125)
+    np.testing.assert_allclose(Hinge().generator(fake), 0.75)
+    # Smoothed by 0.1 the real margin is 1 - 0.1 * 2 = 0.8: (0 + 0.55) / 2 + 0.75.
+    np.testing.assert_allclose(Hinge(0.1).discriminator(real, fake), 1.025)
+
+
+def test_wasserstein():
+    real, fake = np.array([[3.0], [0.5]]), np.array([[-2.0], [0.25]])
+    np.testing.assert_allclose(Wasserstein().discriminator(real, fake), -0.875 - 1.75)
+    np.testing.assert_allclose(Wasserstein().generator(fake), 0.875)
+
+
+def test_relativistic_compares_in_pairs():
+    real, fake = np.array([[2.0], [0.5]]), np.array([[-1.0], [1.0]])  # ahead by 3 and by -0.5
+    expected = -(log_sigmoid(3) + log_sigmoid(-0.5)) / 2
+    np.testing.assert_allclose(Relativistic().discriminator(real, fake), expected, rtol=1e-12)
+    expected = -(log_sigmoid(-3) + log_sigmoid(0.5)) / 2
+    np.testing.assert_allclose(Relativistic().generator(fake, real), expected, rtol=1e-12)
+    # The target 0.9 of each pair: -0.9 log p - 0.1 log(1 - p).
+    expected = -(
+        0.9 * (log_sigmoid(3) + log_sigmoid(-0.5)) + 0.1 * (log_sigmoid(-3) + log_sigmoid(0.5))
+    )
+    np.testing.assert_allclose(
+        Relativistic(0.1).discriminator(real, fake), expected / 2, rtol=1e-12
+    )
+
+
+def test_relativistic_average_compares_with_the_other_kinds_mean():
+    real, fake = np.array([[2.0], [0.5]]), np.array([[-1.0], [2.0]])  # means 1.25 and 0.5
+    # Real minus 0.5: 1.5 and 0. Fakes minus 1.25: -2.25 and 0.75, whose target is 0.
+    expected = (
+        -(log_sigmoid(1.5) + log_sigmoid(0)) / 2 - (log_sigmoid(2.25) + log_sigmoid(-0.75)) / 2
+    )
+    loss = RelativisticAverage()
+    np.testing.assert_allclose(loss.discriminator(real, fake), expected, rtol=1e-12)
+    expected = (
+        -(log_sigmoid(-2.25) + log_sigmoid(0.75)) / 2 - (log_sigmoid(-1.5) + log_sigmoid(0)) / 2
+    )
+    np.testing.assert_allclose(loss.generator(fake, real), expected, rtol=1e-12)
+    # Smoothing by 0.1 adds 0.1 E[l] of the real term's l: 0.1 * 0.75.
+    smoothed = RelativisticAverage(0.1).discriminator(real, fake)
+    np.testing.assert_allclose(smoothed - loss.discriminator(real, fake), 0.075, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "loss", [Wasserstein(), Relativistic(), RelativisticAverage(0.0)], ids=repr
+)
+def test_only_differences_of_logits_count(loss):
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(0.5, 2, [4, 1]), rng.normal(-1, 2, [4, 1])
+    moved = loss.discriminator(real + 3, fake + 3)
+    np.testing.assert_allclose(moved, loss.discriminator(real, fake), rtol=1e-12)
+
+
 def test_label_smoothing_moves_the_real_target_only():
     logit = math.log(3)  # D = 3/4
     real, fake = np.array([[logit]]), np.array([[-1.0]])
@@ -84,13 +154,14 @@ def test_gradients_agree_with_finite_differences(loss):
     real, fake = rng.normal(0.5, 2, [3, 1]), rng.normal(-1, 2, [3, 1])
     for function, arguments in (
         (loss.discriminator, [real, fake]),
-        (loss.generator, [fake]),
+        (lambda real, fake: generator_loss(loss, real, fake), [real, fake]),
     ):
         tensors = [tf.constant(argument) for argument in arguments]
         with tf.GradientTape() as tape:
             tape.watch(tensors)
             value = function(*tensors)
-        for which, gradient in enumerate(tape.gradient(value, tensors)):
+        gradients = tape.gradient(value, tensors, unconnected_gradients="zero")
+        for which, gradient in enumerate(gradients):
             for i in range(3):
                 nearby = []
                 for step in (1e-6, -1e-6):
@@ -123,7 +194,7 @@ def test_huge_logits_give_finite_losses_and_gradients(loss, size):
     real, fake = tf.constant([[size], [1.0]]), tf.constant([[-size], [2.0]])
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([real, fake])
-        d_loss, g_loss = loss.discriminator(real, fake), loss.generator(fake)
+        d_loss, g_loss = loss.discriminator(real, fake), generator_loss(loss, real, fake)
     values = [d_loss, g_loss, *tape.gradient(d_loss, [real, fake]), tape.gradient(g_loss, fake)]
     assert all(np.all(np.isfinite(value)) for value in values)
     assert np.all((loss.probability(real) >= 0) & (loss.probability(real) <= 1))
@@ -134,11 +205,20 @@ def test_probabilities():
     np.testing.assert_allclose(LeastSquares().probability(np.array([0.3, -1.0, 4.0])), [0.3, 0, 1])
     pearson = LeastSquares(a=-1, b=1, c=0)
     np.testing.assert_allclose(pearson.probability(np.array([0.0, 0.5])), [0.5, 0.75])
+    np.testing.assert_allclose(Hinge().probability(np.array([0.5, -3.0])), [0.75, 0])
+
+
+@pytest.mark.parametrize("loss", [Hinge, Wasserstein, Relativistic, RelativisticAverage])
+def test_probability_is_a_half_at_zero_and_rises(loss):
+    low, middle, high = np.asarray(loss().probability(np.array([-0.5, 0.0, 0.5])))
+    assert low < middle == 0.5 < high
 
 
 def test_bad_settings_are_refused():
     with pytest.raises(ValueError, match=r"label_smoothing=1.0: expected 0 <= value < 1"):
         Minimax(1.0)
+    with pytest.raises(ValueError, match=r"label_smoothing=0.1: the Wasserstein loss has no"):
+        Wasserstein(0.1)
     with pytest.raises(ValueError, match="two different targets"):
         LeastSquares(a=1, b=1)
 

@@ -149,17 +149,17 @@ def test_each_discriminator_update_sees_other_images_and_other_noise():
     assert len(set(map(bytes, fakes))) == 16
 
 
-def test_an_update_moves_one_network_and_not_a_bit_of_the_other():
-    gan = small_gan()
-    z = tf.random.stateless_normal([16, 3], [1, 2])
+@pytest.mark.parametrize("loss", ["lsgan", "relativistic"])
+def test_an_update_moves_one_network_and_not_a_bit_of_the_other(loss):
+    gan = small_gan(loss=loss)
     before = state(gan.generator), state(gan.discriminator)
-    gan._update_discriminator(images(16), z)
+    gan._update_discriminator(images(16), 0)
     assert equal(before[0], state(gan.generator))  # batch-norm statistics included
-    assert not any(
-        np.array_equal(a, b) for a, b in zip(before[1], state(gan.discriminator), strict=True)
-    )
+    still = [np.array_equal(a, b) for a, b in zip(before[1], state(gan.discriminator), strict=True)]
+    # Where only differences of logits count, the last bias has no gradient.
+    assert sum(still) == (loss == "relativistic")
     before = state(gan.discriminator)
-    gan._update_generator(z)
+    gan._update_generator(images(16), 1)
     assert equal(before, state(gan.discriminator))
     assert not any(
         np.array_equal(a, b)
@@ -188,6 +188,28 @@ def test_simultaneous_update_takes_both_gradients_at_the_same_point():
         new_w = w - 0.1 * np.mean((at * w * noise - 1) * at * noise)
         np.testing.assert_allclose(moves[simultaneous], [new_w, new_v], rtol=1e-5)
     assert moves[True][0] != moves[False][0]
+
+
+@pytest.mark.parametrize("simultaneous", [True, False])
+def test_relativistic_update(simultaneous):
+    """By hand: G(z) = w z, D(x) = v x, and G's loss softplus(D(x) - D(G(z)))."""
+    generator = keras.Sequential([keras.Input([1]), L.Dense(1, use_bias=False)])
+    discriminator = keras.Sequential([keras.Input([1]), L.Dense(1, use_bias=False)])
+    w, v = 0.7, -0.4
+    real = np.array([[2.0], [-1.0]], np.float32)
+    generator.set_weights([np.array([[w]])])
+    discriminator.set_weights([np.array([[v]])])
+    gan = GAN(generator, discriminator)
+    optimizers = [keras.optimizers.SGD(0.1) for _ in range(2)]
+    gan.compile(*optimizers, "relativistic", simultaneous=simultaneous)
+    z = [np.array(gan._noise(real, 0, 0, k)) for k in range(2)]
+    gan.train_on_batch(real)
+    lead = real - w * z[0]
+    new_v = v + 0.1 * np.mean(lead / (1 + np.exp(v * lead)))
+    at, noise = (v, z[0]) if simultaneous else (new_v, z[1])
+    new_w = w + 0.1 * np.mean(at * noise / (1 + np.exp(-at * (real - w * noise))))
+    moved = [float(n.get_weights()[0].item()) for n in (generator, discriminator)]
+    np.testing.assert_allclose(moved, [new_w, new_v], rtol=1e-5)
 
 
 def test_simultaneous_after_d_steps():

@@ -1,0 +1,105 @@
+"""The networks that most people start from, rebuilt from their published settings.
+
+Both take images in [0, 1] or [-1, 1] as their authors had them; a rescaling at either end makes
+that [-1, 1] here. They train by `keras_gan.GAN`, so that the comparison is one of networks and
+settings: their authors' loops are slower.
+"""
+
+import keras
+
+import keras_gan
+from keras_gan.losses import NonSaturating
+
+layers = keras.layers
+BATCH_SIZES = {"keras_example": 64, "tensorflow_tutorial": 256}
+
+
+class NoisyLabels(NonSaturating):
+    """Both targets moved towards the other one by uniform noise below 0.05, for D alone."""
+
+    def discriminator(self, real_logits, fake_logits):
+        ops = keras.ops
+        noise = keras.random.uniform(ops.shape(real_logits), 0, 0.05)
+        real = ops.softplus(-real_logits) + noise * real_logits
+        noise = keras.random.uniform(ops.shape(fake_logits), 0, 0.05)
+        fake = ops.softplus(fake_logits) - noise * fake_logits
+        return ops.mean(real) + ops.mean(fake)
+
+
+def keras_example(seed):
+    """keras.io/guides/custom_train_step_in_tensorflow: "An end-to-end GAN example"."""
+    keras.utils.set_random_seed(seed)
+    generator = keras.Sequential(
+        [
+            keras.Input([128]),
+            layers.Dense(7 * 7 * 128),
+            layers.LeakyReLU(0.2),
+            layers.Reshape([7, 7, 128]),
+            layers.Conv2DTranspose(128, 4, 2, padding="same"),
+            layers.LeakyReLU(0.2),
+            layers.Conv2DTranspose(128, 4, 2, padding="same"),
+            layers.LeakyReLU(0.2),
+            layers.Conv2D(1, 7, padding="same", activation="sigmoid"),
+            layers.Rescaling(2.0, -1.0),
+        ]
+    )
+    discriminator = keras.Sequential(
+        [
+            keras.Input([28, 28, 1]),
+            layers.Rescaling(0.5, 0.5),
+            layers.Conv2D(64, 3, 2, padding="same"),
+            layers.LeakyReLU(0.2),
+            layers.Conv2D(128, 3, 2, padding="same"),
+            layers.LeakyReLU(0.2),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(1),
+        ]
+    )
+    gan = keras_gan.GAN(generator, discriminator, seed=seed)
+    optimizers = (keras.optimizers.Adam(3e-4) for _ in range(2))
+    gan.compile(*optimizers, NoisyLabels(), steps_per_execution=4)
+    return gan
+
+
+def tensorflow_tutorial(seed):
+    """tensorflow.org/tutorials/generative/dcgan."""
+    keras.utils.set_random_seed(seed)
+
+    def up(channels, strides, **kwargs):
+        return layers.Conv2DTranspose(
+            channels, 5, strides, padding="same", use_bias=False, **kwargs
+        )
+
+    generator = keras.Sequential(
+        [
+            keras.Input([100]),
+            layers.Dense(7 * 7 * 256, use_bias=False),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(0.3),
+            layers.Reshape([7, 7, 256]),
+            up(128, 1),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(0.3),
+            up(64, 2),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(0.3),
+            up(1, 2, activation="tanh"),
+        ]
+    )
+    discriminator = keras.Sequential(
+        [
+            keras.Input([28, 28, 1]),
+            layers.Conv2D(64, 5, 2, padding="same"),
+            layers.LeakyReLU(0.3),
+            layers.Dropout(0.3),
+            layers.Conv2D(128, 5, 2, padding="same"),
+            layers.LeakyReLU(0.3),
+            layers.Dropout(0.3),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+    gan = keras_gan.GAN(generator, discriminator, seed=seed)
+    optimizers = (keras.optimizers.Adam(1e-4) for _ in range(2))
+    gan.compile(*optimizers, "non_saturating", steps_per_execution=4, simultaneous=True)
+    return gan

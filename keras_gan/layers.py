@@ -1,0 +1,80 @@
+"""What Keras does not have to hold a discriminator's kernels in bounds."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_gan")
+class SpectralNormalization(keras.layers.Wrapper):
+    """A layer with its kernel W divided by sigma(W) (Miyato et al. 2018, section 2.1).
+
+    sigma(W), the largest singular value of W as a matrix [inputs, outputs], is followed by one
+    power iteration per call in training (Algorithm 1). The gradient passes through sigma
+    (equation 12), and the kernel itself is left to the optimiser: Keras' layer of this name
+    assigns the kernel in each call, and its gradient lacks that term.
+
+    Args:
+        layer: a layer with a `kernel` of [..., outputs], such as Dense or Conv2D.
+    """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.u = self.add_weight(
+            shape=self.layer.kernel.shape[-1:],
+            initializer="random_normal",
+            trainable=False,
+            name="u",
+        )
+
+    def call(self, inputs, training=False):
+        kernel = ops.convert_to_tensor(self.layer.kernel)
+        matrix = ops.reshape(kernel, [-1, kernel.shape[-1]])
+        u = ops.cast(self.u, matrix.dtype)
+        v = ops.stop_gradient(ops.normalize(ops.matmul(matrix, u), axis=0))
+        u = ops.stop_gradient(ops.normalize(ops.matmul(v, matrix), axis=0))
+        if training:
+            self.u.assign(u)
+        sigma = ops.dot(ops.matmul(v, matrix), u)
+        weights = [
+            kernel / sigma if weight is self.layer.kernel else weight
+            for weight in self.layer.trainable_variables
+        ]
+        outputs, _ = self.layer.stateless_call(weights, self.layer.non_trainable_variables, inputs)
+        return outputs
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+
+@keras.saving.register_keras_serializable("keras_gan")
+class Clip(keras.constraints.Constraint):
+    """Each weight in [-limit, limit], after each update (Arjovsky et al. 2017, Algorithm 1)."""
+
+    def __init__(self, limit=0.01):
+        self.limit = limit
+
+    def __call__(self, weight):
+        return ops.clip(weight, -self.limit, self.limit)
+
+    def get_config(self):
+        return {"limit": self.limit}
+
+
+def constrain(network, *, spectral_norm=False, weight_clip=0.0):
+    """A new network like this one, every kernel in it constrained.
+
+    Args:
+        network: a Sequential or functional model, whose weights are not taken over.
+        spectral_norm: divide each kernel by its largest singular value.
+        weight_clip: keep each entry of a kernel in [-weight_clip, weight_clip]; 0: do not.
+    """
+
+    def clone(layer):
+        layer = type(layer).from_config(layer.get_config())
+        if not hasattr(layer, "kernel_constraint"):
+            return layer
+        if weight_clip:
+            layer.kernel_constraint = Clip(weight_clip)
+        return SpectralNormalization(layer) if spectral_norm else layer
+
+    return keras.models.clone_model(network, clone_function=clone)

@@ -1,0 +1,138 @@
+"""Gradient penalties: they hold down the slope of the discriminator.
+
+A penalty is on the gradient of D's logit with respect to its own image, and so fits no
+discriminator in which the images of a batch act on each other, as batch normalisation lets them.
+"""
+
+import abc
+import dataclasses
+
+from keras_gan._lazy import tf
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientPenalty(abc.ABC):
+    """What `GAN.compile(penalty=...)` takes, added to the discriminator's loss.
+
+    Args:
+        weight: the factor of the penalty, positive.
+
+    Raises:
+        ValueError: if it is not.
+    """
+
+    weight: float
+
+    def __post_init__(self):
+        if not self.weight > 0:
+            raise ValueError(f"weight={self.weight}: expected a positive number.")
+
+    @abc.abstractmethod
+    def __call__(self, discriminator, real, fake, seed):
+        """Evaluates D, and its slope in the same pass where that is possible.
+
+        Args:
+            discriminator: images [n, H, W, C] -> logits [n, 1].
+            real, fake: n images each.
+            seed: int32 [2], for the random draws of this update.
+
+        Returns:
+            Logits for `real`, logits for `fake`, and the penalty, a scalar.
+        """
+
+    def get_config(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _slope(discriminator, images):
+    """(logits [n, 1], squared norm [n] of each logit's gradient by its image, float32)."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        logits = discriminator(images)
+    gradient = tf.cast(tape.gradient(logits, images), tf.float32)
+    return logits, tf.reduce_sum(tf.square(gradient), axis=range(1, gradient.shape.rank))
+
+
+@dataclasses.dataclass(frozen=True)
+class R1(GradientPenalty):
+    """weight / 2 E[|grad D(x)|^2] on real images (Mescheder et al. 2018, equation 9)."""
+
+    weight: float = 1.0
+
+    def __call__(self, discriminator, real, fake, seed):
+        real_logits, square = _slope(discriminator, real)
+        return real_logits, discriminator(fake), self.weight / 2 * tf.reduce_mean(square)
+
+
+@dataclasses.dataclass(frozen=True)
+class R1R2(GradientPenalty):
+    """R1 and the same on generated images, R2 (Mescheder et al. 2018; Huang et al. 2025)."""
+
+    weight: float = 1.0
+
+    def __call__(self, discriminator, real, fake, seed):
+        real_logits, real_square = _slope(discriminator, real)
+        fake_logits, fake_square = _slope(discriminator, fake)
+        penalty = self.weight / 2 * tf.reduce_mean(real_square + fake_square)
+        return real_logits, fake_logits, penalty
+
+
+class _UnitSlope(GradientPenalty):
+    """weight E[(|grad D(x')| - 1)^2], x' uniform on the line from a real image to another one."""
+
+    @abc.abstractmethod
+    def _other_ends(self, real, fake, seed):
+        """Images of the shape of `real`."""
+
+    def __call__(self, discriminator, real, fake, seed):
+        share = tf.random.stateless_uniform(
+            [tf.shape(real)[0]] + [1] * (real.shape.rank - 1),
+            tf.random.experimental.stateless_fold_in(seed, 1),
+            dtype=real.dtype,
+        )
+        between = real + share * (self._other_ends(real, fake, seed) - real)
+        _, square = _slope(discriminator, between)
+        # The root's own slope has no bound at 0.
+        excess = tf.sqrt(square + 1e-12) - 1
+        return (
+            discriminator(real),
+            discriminator(fake),
+            self.weight * tf.reduce_mean(tf.square(excess)),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class WassersteinGradientPenalty(_UnitSlope):
+    """WGAN-GP (Gulrajani et al. 2017, equation 3): between real and generated images."""
+
+    weight: float = 10.0
+
+    def _other_ends(self, real, fake, seed):
+        return fake
+
+
+@dataclasses.dataclass(frozen=True)
+class DRAGAN(_UnitSlope):
+    """DRAGAN (Kodali et al. 2017): around the real images.
+
+    As in the authors' code, the line ends where uniform noise between 0 and half the standard
+    deviation of the batch's pixels has been added.
+    """
+
+    weight: float = 10.0
+
+    def _other_ends(self, real, fake, seed):
+        noise = tf.random.stateless_uniform(tf.shape(real), seed, dtype=real.dtype)
+        return real + 0.5 * tf.math.reduce_std(real) * noise
+
+
+PENALTIES = {
+    "wgan_gp": WassersteinGradientPenalty,
+    "dragan": DRAGAN,
+    "r1": R1,
+    "r1_r2": R1R2,
+}

@@ -1,0 +1,166 @@
+"""Spectral normalisation and weight clipping, against NumPy and finite differences."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_gan
+from keras_gan.layers import Clip, SpectralNormalization, constrain
+
+
+def sigma(kernel):
+    """The largest singular value of a kernel as a matrix [inputs, outputs]."""
+    kernel = np.asarray(kernel)
+    return np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]), compute_uv=False)[0]
+
+
+@pytest.fixture
+def dense():
+    """A layer of one input and output size, its power iteration run to the end, and an input."""
+    rng = np.random.default_rng(0)
+    layer = SpectralNormalization(keras.layers.Dense(3))
+    x = rng.normal(0, 1, [5, 4]).astype(np.float32)
+    layer(x)
+    layer.layer.kernel.assign(rng.normal(0, 1, [4, 3]))
+    layer.layer.bias.assign([1.0, 2.0, 3.0])
+    for _ in range(200):
+        layer(x, training=True)
+    return layer, x
+
+
+def test_divides_the_kernel_by_sigma_and_leaves_the_bias(dense):
+    layer, x = dense
+    w = layer.layer.kernel.numpy()
+    expected = x @ (w / sigma(w)) + [1, 2, 3]
+    np.testing.assert_allclose(layer(x, training=True), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(layer(x, training=False), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(layer.layer.kernel, w)
+
+
+def test_inference_moves_nothing(dense):
+    layer, x = dense
+    layer.layer.kernel.assign(layer.layer.kernel[::-1])
+    before = layer.u.numpy()
+    layer(x, training=False)
+    np.testing.assert_array_equal(layer.u, before)
+    layer(x, training=True)
+    assert not np.array_equal(layer.u, before)
+
+
+def gradient_and_numeric(layer, kernel, x):
+    """d(sum of outputs^2)/d(kernel) by the tape, and of x W / sigma(W) + b numerically."""
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(layer(x, training=True) ** 2)
+    gradient = tape.gradient(value, kernel.value).numpy()
+    w, numeric = kernel.numpy().astype(np.float64), np.zeros(kernel.shape)
+    for index in np.ndindex(*w.shape):
+        nearby = []
+        for step in (1e-5, -1e-5):
+            moved = w.copy()
+            moved[index] += step
+            nearby.append(np.sum((x @ (moved / sigma(moved)) + [1, 2, 3]) ** 2))
+        numeric[index] = (nearby[0] - nearby[1]) / 2e-5
+    return gradient, numeric
+
+
+def test_gradient_passes_through_sigma(dense):
+    layer, x = dense
+    gradient, numeric = gradient_and_numeric(layer, layer.layer.kernel, x)
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-3, atol=1e-3)
+
+
+def test_keras_own_layer_loses_that_term(dense):
+    ours, x = dense
+    layer = keras.layers.SpectralNormalization(keras.layers.Dense(3), power_iterations=200)
+    layer(x)
+    # At a kernel of norm 1 both divide by 1, and the assignment changes nothing.
+    layer.layer.kernel.assign(ours.layer.kernel / sigma(ours.layer.kernel))
+    layer.layer.bias.assign([1.0, 2.0, 3.0])
+    gradient, numeric = gradient_and_numeric(layer, layer.layer.kernel, x)
+    ratios = gradient / numeric
+    assert ratios.max() - ratios.min() > 0.1  # not even the direction is right
+
+
+def gan(**constraints):
+    keras.utils.set_random_seed(0)
+    build = keras_gan.networks.ARCHITECTURES["dcgan"]
+    model = keras_gan.GAN(
+        build.generator(8, (28, 28, 1)),
+        constrain(build.discriminator((28, 28, 1)), **constraints),
+    )
+    optimizers = (keras.optimizers.Adam(1e-3, beta_1=0.0) for _ in range(2))
+    model.compile(*optimizers, "hinge")
+    return model
+
+
+def train(model):
+    digits = keras_gan.synthetic.digits(256, 0)[0].astype(np.float32) / 127.5 - 1
+    model.fit(digits, batch_size=32, epochs=5, verbose=0)
+
+
+def test_singular_values_are_one_after_training():
+    model = gan(spectral_norm=True)
+    wrapped = [
+        layer for layer in model.discriminator.layers if isinstance(layer, SpectralNormalization)
+    ]
+    assert len(wrapped) == len([w for w in model.discriminator.weights if w.name == "kernel"]) > 2
+    before = [layer.layer.kernel.numpy() for layer in wrapped]
+    train(model)
+    for layer, kernel in zip(wrapped, before, strict=True):
+        assert not np.array_equal(layer.layer.kernel, kernel)
+        # The layer as a linear map of patches: what it makes of its own kernel's patches.
+        matrix = np.asarray(layer.layer.kernel).reshape(-1, layer.layer.kernel.shape[-1])
+        u = layer.u.numpy()
+        v = matrix @ u / np.linalg.norm(matrix @ u)
+        np.testing.assert_allclose(sigma(matrix) / (v @ matrix @ u), 1, atol=0.02)
+
+
+def test_generator_updates_leave_the_power_iteration_alone():
+    model = gan(spectral_norm=True)
+    (u, *_) = (w for w in model.discriminator.weights if w.name == "u")
+    before = u.numpy()
+    model._update_generator(np.zeros([4, 28, 28, 1], np.float32), 0)
+    np.testing.assert_array_equal(u, before)
+
+
+def test_saved_and_loaded_and_exported(tmp_path):
+    model = gan(spectral_norm=True, weight_clip=0.02)
+    train(model)
+    model.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    x = model.generate(4)
+    np.testing.assert_array_equal(
+        loaded.discriminator(x, training=False), model.discriminator(x, training=False)
+    )
+    train(loaded)
+    assert max(np.abs(w).max() for w in loaded.discriminator.weights if w.name == "kernel") <= 0.02
+    model.export(tmp_path / "export")
+    exported = tf.saved_model.load(str(tmp_path / "export"))
+    probability = exported.discriminator((x + 1) / 2)["probability"]
+    logits = model.discriminator(x, training=False)
+    np.testing.assert_allclose(
+        probability, model.adversarial_loss.probability(logits), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_weight_clipping_holds_kernels_and_no_biases():
+    model = gan(weight_clip=0.01)
+    train(model)
+    kernels = [w.numpy() for w in model.discriminator.weights if w.name == "kernel"]
+    assert all(np.abs(kernel).max() == np.float32(0.01) for kernel in kernels)
+    assert np.abs(model.discriminator.layers[0].bias).max() > 0
+
+
+def test_clip():
+    np.testing.assert_allclose(Clip(0.5)(np.array([-2.0, 0.25, 0.75])), [-0.5, 0.25, 0.5])
+    assert Clip.from_config(Clip(0.5).get_config()).limit == 0.5
+
+
+@pytest.mark.parametrize("arch", ["mlp", "dcgan", "maxout"])
+def test_every_discriminator_can_be_constrained(arch):
+    discriminator = keras_gan.networks.ARCHITECTURES[arch].discriminator((28, 28, 1))
+    names = [w.name for w in discriminator.weights]
+    both = constrain(discriminator, spectral_norm=True, weight_clip=0.1)
+    assert sum(w.name == "u" for w in both.weights) == names.count("kernel")
+    assert both(np.zeros([2, 28, 28, 1])).shape == (2, 1)

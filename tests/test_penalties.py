@@ -1,0 +1,230 @@
+"""Penalties of discriminators whose slope is known in closed form."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_gan
+from keras_gan.penalties import DRAGAN, PENALTIES, R1, R1R2, WassersteinGradientPenalty
+
+rng = np.random.default_rng(0)
+REAL = rng.normal(0.3, 1, [5, 2, 3, 1]).astype(np.float32)
+FAKE = rng.normal(-0.2, 2, [5, 2, 3, 1]).astype(np.float32)
+W = rng.normal(0, 1, [2, 3, 1]).astype(np.float32)
+SEED = tf.constant([3, 4])
+
+
+def linear(images):
+    """w . x + 2: the slope is w everywhere."""
+    return tf.reduce_sum(images * W, [1, 2, 3])[:, tf.newaxis] + 2
+
+
+def quadratic(images):
+    """|x - w|^2 / 2: the slope at x is x - w."""
+    return tf.reduce_sum(tf.square(images - W), [1, 2, 3])[:, tf.newaxis] / 2
+
+
+def squares(images):
+    return np.sum(np.square(images - W), axis=(1, 2, 3))
+
+
+def penalty(penalty, discriminator, seed=SEED):
+    return float(penalty(discriminator, tf.constant(REAL), tf.constant(FAKE), seed)[2])
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_logits_are_the_discriminators(name):
+    real, fake, _ = PENALTIES[name]()(quadratic, tf.constant(REAL), tf.constant(FAKE), SEED)
+    np.testing.assert_allclose(real[:, 0], squares(REAL) / 2, rtol=1e-5)
+    np.testing.assert_allclose(fake[:, 0], squares(FAKE) / 2, rtol=1e-5)
+
+
+def test_linear_discriminator():
+    slope = np.sqrt(np.sum(W**2))
+    np.testing.assert_allclose(penalty(R1(3.0), linear), 3 / 2 * slope**2, rtol=1e-5)
+    np.testing.assert_allclose(penalty(R1R2(3.0), linear), 3 * slope**2, rtol=1e-5)
+    for unit in (WassersteinGradientPenalty(3.0), DRAGAN(3.0)):
+        np.testing.assert_allclose(penalty(unit, linear), 3 * (slope - 1) ** 2, rtol=1e-5)
+
+
+def test_quadratic_discriminator_on_real_and_generated_images():
+    real, fake = squares(REAL).mean(), squares(FAKE).mean()
+    np.testing.assert_allclose(penalty(R1(3.0), quadratic), 3 / 2 * real, rtol=1e-5)
+    np.testing.assert_allclose(penalty(R1R2(3.0), quadratic), 3 / 2 * (real + fake), rtol=1e-5)
+
+
+def test_quadratic_discriminator_between_real_and_generated_images():
+    # Uniform shares: many draws must have the mean of the integral over each line, by Simpson's
+    # rule on a fine grid.
+    shares = np.linspace(0, 1, 201).reshape(-1, 1, 1, 1, 1)
+    slopes = np.sqrt(np.sum(((1 - shares) * REAL + shares * FAKE - W) ** 2, axis=(2, 3, 4)))
+    values = (slopes - 1) ** 2
+    expected = (values[:-1] + values[1:]).mean() / 2
+    draws = [penalty(WassersteinGradientPenalty(1.0), quadratic, [0, i]) for i in range(1000)]
+    error = np.std(draws) / np.sqrt(len(draws))
+    assert abs(np.mean(draws) - expected) < 4 * error < 0.1 * expected
+
+
+def test_wgan_gp_draws_a_share_for_each_image():
+    # On one line from 0 to 1 the slope of |x|^2 / 2 is |x|: all equal were the share one for all.
+    zeros, ones = tf.zeros([50, 1, 1, 1]), tf.ones([50, 1, 1, 1])
+    points = []
+
+    def discriminator(images):
+        points.append(images.numpy())
+        return tf.reshape(images, [-1, 1])
+
+    WassersteinGradientPenalty()(discriminator, zeros, ones, SEED)
+    between = next(p for p in points if 0 < p.mean() < 1).ravel()
+    assert between.min() < 0.1
+    assert between.max() > 0.9
+    assert len(set(between)) == 50
+
+
+def test_dragan_stays_near_the_real_images():
+    points = []
+
+    def discriminator(images):
+        points.append(images.numpy())
+        return linear(images)
+
+    DRAGAN()(discriminator, tf.constant(REAL), tf.constant(FAKE), SEED)
+    steps = next(p for p in points if not np.array_equal(p, REAL) and not np.array_equal(p, FAKE))
+    steps = (steps - REAL) / (REAL.std() / 2)
+    assert 0 <= steps.min() < steps.max() < 1
+    assert len(set(steps.ravel())) == steps.size
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_gradient_by_the_weights_agrees_with_finite_differences(name):
+    discriminator = keras.Sequential(
+        [
+            keras.Input([2, 3, 1]),
+            keras.layers.Flatten(),
+            keras.layers.Dense(4, "tanh", dtype="float64"),
+            keras.layers.Dense(1, dtype="float64"),
+        ]
+    )
+    kernel = discriminator.layers[1].kernel
+    kernel.assign(rng.normal(0, 1, kernel.shape))
+    images = tf.constant(REAL, tf.float64), tf.constant(FAKE, tf.float64)
+
+    def value():
+        return PENALTIES[name]()(lambda x: discriminator(x, training=True), *images, SEED)[2]
+
+    with tf.GradientTape() as tape:
+        total = value()
+    gradient = tape.gradient(total, kernel.value).numpy()
+    before = kernel.numpy()
+    for i, j in ((0, 0), (2, 1), (5, 3)):
+        nearby = []
+        for step in (1e-3, -1e-3):
+            moved = before.copy()
+            moved[i, j] += step
+            kernel.assign(moved)
+            nearby.append(float(value()))
+        # The slopes are float32.
+        np.testing.assert_allclose(
+            gradient[i, j], (nearby[0] - nearby[1]) / 2e-3, rtol=2e-3, atol=1e-3
+        )
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_no_slope_at_all_has_a_finite_gradient(name):
+    w = tf.Variable(0.0)
+    with tf.GradientTape() as tape:
+        total = PENALTIES[name]()(
+            lambda x: w * tf.reduce_sum(x, [1, 2, 3])[:, tf.newaxis],
+            tf.constant(REAL),
+            tf.constant(FAKE),
+            SEED,
+        )[2]
+    assert np.isfinite(total)
+    assert np.isfinite(tape.gradient(total, w))
+
+
+def networks(**discriminator):
+    return keras_gan.GAN(
+        keras.Sequential(
+            [
+                keras.Input([3]),
+                keras.layers.Dense(6, "tanh"),
+                keras.layers.Reshape([2, 3, 1]),
+            ]
+        ),
+        keras.Sequential(
+            [
+                keras.Input([2, 3, 1]),
+                keras.layers.Flatten(),
+                keras.layers.Dense(8, "leaky_relu"),
+                *discriminator.get("extra", []),
+                keras.layers.Dense(1),
+            ]
+        ),
+    )
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("simultaneous", [False, True])
+def test_training_holds_the_slope_down(jit_compile, simultaneous):
+    slopes = []
+    for penalty in (None, R1R2(100.0)):
+        keras.utils.set_random_seed(0)
+        gan = networks()
+        gan.compile(
+            keras.optimizers.Adam(1e-3),
+            keras.optimizers.Adam(1e-2),
+            "wasserstein",
+            penalty=penalty,
+            d_steps=3,
+            simultaneous=simultaneous,
+            jit_compile=jit_compile,
+        )
+        real = np.tile(REAL, [12, 1, 1, 1])
+        gan.fit(real, batch_size=15, epochs=20, verbose=0)
+        x = tf.constant(REAL)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            logits = gan.discriminator(x)
+        slopes.append(np.sqrt(np.sum(tape.gradient(logits, x) ** 2, axis=(1, 2, 3))).mean())
+    assert slopes[1] < 0.1 < 1 < slopes[0]
+
+
+def test_every_discriminator_update_is_penalised_at_its_own_points():
+    seen = []
+
+    class Spy(R1):
+        def __call__(self, discriminator, real, fake, seed):
+            seen.append((real.numpy(), np.array(seed)))
+            return super().__call__(discriminator, real, fake, seed)
+
+    gan = networks()
+    gan.compile("adam", "adam", penalty=Spy(1.0), d_steps=2, run_eagerly=True)
+    gan.train_on_batch(REAL[:4])
+    (first, seed), (second, other_seed) = seen
+    np.testing.assert_array_equal(np.sort(first.ravel()), np.sort(REAL[[0, 2]].ravel()))
+    np.testing.assert_array_equal(np.sort(second.ravel()), np.sort(REAL[[1, 3]].ravel()))
+    assert not np.array_equal(seed, other_seed)
+
+
+def test_batch_normalisation_is_refused():
+    gan = networks(extra=[keras.layers.BatchNormalization(name="bn_1")])
+    with pytest.raises(ValueError, match="bn_1 lets the images of a batch act on each other"):
+        gan.compile("adam", "adam", penalty="r1")
+    gan.compile("adam", "adam")  # fine without a penalty
+    networks(extra=[keras.layers.LayerNormalization()]).compile("adam", "adam", penalty="r1")
+
+
+def test_saved_and_loaded(tmp_path):
+    gan = networks()
+    gan.compile("adam", "adam", penalty=R1(7.0))
+    gan.save(tmp_path / "gan.keras")
+    assert keras.models.load_model(tmp_path / "gan.keras").penalty == R1(7.0)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match=r"weight=0: expected a positive number"):
+        R1(0)
+    with pytest.raises(ValueError, match="penalty='r3': expected one of wgan_gp, dragan, r1, r1_"):
+        networks().compile("adam", "adam", penalty="r3")
