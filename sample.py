@@ -29,10 +29,7 @@ flags.DEFINE_bool("interpolate", False, "Each row walks from one latent to anoth
 def check():
     """Raises InputError for what is wrong with the flags, before TensorFlow is imported."""
     exported.find(FLAGS.model_dir, FLAGS.checkpoint)
-    if not 1 <= FLAGS.num_images < 2**31:
-        raise InputError(f"--num_images={FLAGS.num_images}: expected at least 1.")
-    if not 0 <= FLAGS.seed < 2**31:
-        raise InputError(f"--seed={FLAGS.seed}: expected 0 <= value < 2**31.")
+    exported.check_draw(FLAGS.num_images, FLAGS.seed)
     if not FLAGS.output.endswith(("/", ".png", ".npy")):
         raise InputError(f"--output={FLAGS.output}: expected a name that ends in .png, .npy or /.")
 

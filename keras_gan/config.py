@@ -1,10 +1,13 @@
 """`Config`: every setting of a training, once: its default, its help text, its limits."""
 
 import dataclasses
+import importlib.metadata
 import json
 import math
 import os
+import platform
 
+import keras_gan
 from keras_gan import InputError
 from keras_gan.data import DATASETS
 from keras_gan.losses import LOSSES
@@ -170,6 +173,16 @@ def read_record(path):
             f"{path}: not a run's configuration ({error}): restore it, or choose another "
             "--model_dir."
         ) from error
+
+
+def versions():
+    """What a record says of the software it was made with."""
+    packages = ("keras", "tensorflow", "numpy")
+    return {
+        "keras_gan": keras_gan.__version__,
+        **{name: importlib.metadata.version(name) for name in packages},
+        "python": platform.python_version(),
+    }
 
 
 def write_record(path, record):

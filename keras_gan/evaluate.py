@@ -7,7 +7,6 @@ Prints a table and writes evaluation.json. docs/scores.md says what the scores m
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import sys
@@ -19,7 +18,7 @@ from absl import flags
 
 from keras_gan import InputError, _command, data, exported
 from keras_gan._lazy import keras, load_tensorflow
-from keras_gan.config import read_record, write_record
+from keras_gan.config import read_record, versions, write_record
 from keras_gan.evaluation import (
     METRICS,
     NETWORK_SHA256,
@@ -62,10 +61,7 @@ def check():
     for metric in FLAGS.metrics or [""]:
         if metric not in METRICS:
             raise InputError(f"--metrics={metric}: expected some of {', '.join(METRICS)}.")
-    if FLAGS.num_images < 1:
-        raise InputError(f"--num_images={FLAGS.num_images}: expected at least 1.")
-    if not 0 <= FLAGS.seed < 2**31:
-        raise InputError(f"--seed={FLAGS.seed}: expected 0 <= value < 2**31.")
+    exported.check_draw(FLAGS.num_images, FLAGS.seed)
 
 
 def main():
@@ -107,9 +103,8 @@ def main():
     previous = read_evaluation(path)
     if all(previous.get(key) == value for key, value in record.items()):
         scores = {**previous["scores"], **scores}
-    packages = ("keras", "tensorflow", "numpy")
     record["scores"] = scores
-    record["versions"] = {name: importlib.metadata.version(name) for name in packages}
+    record["versions"] = versions()
     record["seconds"] = round(time.monotonic() - begin, 1)
     write_record(path, record)
     print(f"{record['seconds']} s. Written: {path}")

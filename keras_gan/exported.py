@@ -14,6 +14,14 @@ BATCH = 500  # images at a time: bounds the memory
 EXPORTS = {"last": "export", "best": "export-best"}
 
 
+def check_draw(num_images, seed):
+    """Raises InputError if these are no int32 that draw something."""
+    if not 1 <= num_images < 2**31:
+        raise InputError(f"--num_images={num_images}: expected 1 <= value < 2**31.")
+    if not 0 <= seed < 2**31:
+        raise InputError(f"--seed={seed}: expected 0 <= value < 2**31.")
+
+
 def find(model_dir, checkpoint="last"):
     """The folder of a SavedModel: in a run directory, or `model_dir` itself.
 

@@ -6,11 +6,9 @@ TensorFlow is imported once the settings, the data and the directory are known t
 import contextlib
 import csv
 import dataclasses
-import importlib.metadata
 import importlib.util
 import math
 import os
-import platform
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +16,7 @@ from pathlib import Path
 import keras_gan
 from keras_gan import InputError, data
 from keras_gan._lazy import keras, load_tensorflow, tf
-from keras_gan.config import STEPS_PER_EXECUTION, read_record, write_record
+from keras_gan.config import STEPS_PER_EXECUTION, read_record, versions, write_record
 from keras_gan.exported import EXPORTS
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
@@ -144,7 +142,6 @@ def build(config, images):
 
 def _record(config, source):
     """The content of `config.json`."""
-    packages = ("keras", "tensorflow", "numpy")
     return {
         "settings": dataclasses.asdict(config),
         "dataset": {
@@ -152,11 +149,7 @@ def _record(config, source):
             "sha256": source.sha256,
             "shape": list(source.images.shape),
         },
-        "versions": {
-            "keras_gan": keras_gan.__version__,
-            **{name: importlib.metadata.version(name) for name in packages},
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
     }
 
 

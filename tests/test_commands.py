@@ -429,7 +429,7 @@ def test_colour_images_of_another_size(arch, command, tmp_path):
     [
         ([], "--model_dir is missing"),
         (["--model_dir=/nowhere"], "no SavedModel in /nowhere/export, /nowhere"),
-        (["--num_images=0"], "--num_images=0: expected at least 1"),
+        (["--num_images=0"], "--num_images=0: expected 1 <= value < 2**31"),
         (["--seed=-1"], "--seed=-1: expected 0 <= value < 2**31"),
         (["--output=x.jpg"], "--output=x.jpg: expected a name that ends in .png, .npy or /"),
     ],
