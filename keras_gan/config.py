@@ -63,8 +63,8 @@ class Config:
     simultaneous: bool | None = _setting(None, "Both gradients from one forward pass.")
     g_lr: float | None = _setting(None, "Generator's learning rate.", _POSITIVE)
     d_lr: float | None = _setting(None, "Discriminator's learning rate.", _POSITIVE)
-    penalty: str = _setting(
-        "none", "Gradient penalty on the discriminator.", choices=("none", *PENALTIES)
+    penalty: str | None = _setting(
+        None, "Gradient penalty on the discriminator.", choices=("none", *PENALTIES)
     )
     penalty_weight: float | None = _setting(
         None,
@@ -77,7 +77,7 @@ class Config:
     weight_clip: float | None = _setting(
         None,
         "Clip the discriminator's kernels to [-c, c]; 0: don't (default: 0.01 for wasserstein "
-        "with neither penalty nor spectral_norm, else 0).",
+        "with neither a penalty nor spectral_norm, else 0).",
         _SIZE,
     )
     label_smoothing: float = _setting(0.0, "One-sided: takes this off D's real target.", _SHARE)
@@ -109,10 +109,6 @@ class Config:
             LOSSES[self.loss](label_smoothing=self.label_smoothing)
         except ValueError as error:
             raise InputError(f"--loss={self.loss}: {error}") from error
-        if self.penalty_weight is not None and self.penalty == "none":
-            raise InputError(
-                f"--penalty_weight={self.penalty_weight}: expected a --penalty beside it."
-            )
 
     def resolve(self, num_images):
         """This configuration with nothing of the training left open.
@@ -129,11 +125,16 @@ class Config:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) is None and hasattr(architecture, field.name)
         }
-        if self.penalty_weight is None and self.penalty != "none":
-            defaults["penalty_weight"] = PENALTIES[self.penalty]().weight
+        penalty = defaults.get("penalty", self.penalty)
+        if penalty == "none" and self.penalty_weight is not None:
+            raise InputError(
+                f"--penalty_weight={self.penalty_weight}: expected a --penalty beside it."
+            )
+        if penalty != "none" and self.penalty_weight is None:
+            defaults["penalty_weight"] = PENALTIES[penalty]().weight
         if self.weight_clip is None:
             # A critic that nothing holds runs away.
-            bare = self.penalty == "none" and not self.spectral_norm
+            bare = penalty == "none" and not self.spectral_norm
             defaults["weight_clip"] = 0.01 if self.loss == "wasserstein" and bare else 0.0
         config = dataclasses.replace(self, **defaults)
         if config.batch_size > num_images:

@@ -51,6 +51,7 @@ def test_resolve_gives_a_penalty_its_own_weight():
 
 def test_only_a_bare_critic_is_clipped_unasked():
     def clip(**settings):
+        settings = {"penalty": "none", **settings}
         return Config(batch_size=1, **settings).resolve(100).weight_clip
 
     assert clip(loss="wasserstein") == 0.01  # Arjovsky et al. 2017, Algorithm 1
@@ -65,7 +66,7 @@ def test_settings_that_contradict_each_other():
     with pytest.raises(InputError, match="--loss=wasserstein: label_smoothing=0.1: the Wasserst"):
         Config(loss="wasserstein", label_smoothing=0.1)
     with pytest.raises(InputError, match="--penalty_weight=2.0: expected a --penalty beside it"):
-        Config(penalty_weight=2.0)
+        Config(penalty_weight=2.0, penalty="none", batch_size=1).resolve(10)
 
 
 def test_resolve_counts_whole_passes():

@@ -355,7 +355,10 @@ def test_mistakes_in_a_line(evaluate_command, scored_run, digits_npz, tmp_path):
     for flags, message in (
         ([], "Give either --model_dir=RUN_DIRECTORY or --images=FILE.npy."),
         ([f"--model_dir={tmp_path}"], "no SavedModel"),
-        ([f"--model_dir={scored_run}", "--num_images=0"], "--num_images=0: expected 1 <= value < 2**31"),
+        (
+            [f"--model_dir={scored_run}", "--num_images=0"],
+            "--num_images=0: expected 1 <= value < 2**31",
+        ),
         ([f"--model_dir={scored_run}", "--metrics=fad"], "--metrics=fad: expected some of fid, "),
         ([f"--model_dir={scored_run}", "--metrics="], "--metrics=: expected some of fid, "),
         ([f"--model_dir={scored_run}", other], "no images"),

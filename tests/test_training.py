@@ -1,18 +1,30 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
 
 from keras_gan import callbacks, data, training
 from keras_gan.config import Config
+from keras_gan.layers import Clip, SpectralNormalization
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
+from keras_gan.penalties import PENALTIES
+
+CONSTRAINTS = itertools.cycle(
+    [*({"penalty": name} for name in ("none", *PENALTIES)), {"spectral_norm": True}]
+)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_every_architecture_trains_with_every_loss(arch, loss, digits):
+@pytest.mark.parametrize(
+    ("arch", "loss", "constraint"),
+    # Each loss and architecture, and of what constrains D one after the other.
+    [(*pair, next(CONSTRAINTS)) for pair in itertools.product(ARCHITECTURES, LOSSES)],
+    ids=str,
+)
+def test_every_architecture_trains_with_every_loss(arch, loss, constraint, digits):
     keras.backend.clear_session()
-    config = Config(arch=arch, loss=loss).resolve(len(digits))
+    config = Config(arch=arch, loss=loss, **constraint).resolve(len(digits))
     gan = training.build(config, digits)
     untrained = gan.generate(20)
     logs = gan.fit(
@@ -39,6 +51,10 @@ def test_settings_reach_the_model(digits):
         g_lr=0.25,
         d_lr=0.125,
         label_smoothing=0.2,
+        penalty="r1_r2",
+        penalty_weight=0.5,
+        spectral_norm=True,
+        weight_clip=0.25,
         ema_decay=0.5,
         seed=11,
     ).resolve(1000)
@@ -49,7 +65,15 @@ def test_settings_reach_the_model(digits):
     assert float(gan.g_optimizer.learning_rate) == 0.25
     assert float(gan.d_optimizer.learning_rate) == 0.125
     assert gan.adversarial_loss == LOSSES["non_saturating"](label_smoothing=0.2)
-    assert training.build(Config(ema_decay=0.0).resolve(1000), digits[:1000]).ema_generator is None
+    assert gan.penalty == PENALTIES["r1_r2"](0.5)
+    first = gan.discriminator.layers[0]
+    assert isinstance(first, SpectralNormalization)
+    assert isinstance(first.layer.kernel.constraint, Clip)
+    assert first.layer.kernel.constraint.limit == 0.25
+    plain = training.build(Config(ema_decay=0.0, penalty="none").resolve(1000), digits[:1000])
+    assert plain.ema_generator is None
+    assert plain.penalty is None
+    assert not any(isinstance(x, SpectralNormalization) for x in plain.discriminator.layers)
 
 
 def test_initial_weights_follow_from_the_seed(digits):

@@ -24,6 +24,7 @@ class Architecture:
     g_lr: float
     d_lr: float
     ema_decay: float = 0.0
+    penalty: str = "none"
     simultaneous: bool = False
     latent: str = "normal"
     initialize: Callable | None = None
@@ -49,13 +50,15 @@ ARCHITECTURES = {
     "dcgan": Architecture(
         dcgan.generator,
         dcgan.discriminator,
-        adam,
-        epochs=20,
+        dcgan.optimizer,
+        epochs=40,
         batch_size=64,
-        latent_dim=64,
+        latent_dim=16,
         g_lr=1e-3,
         d_lr=1e-3,
         ema_decay=0.999,
+        penalty="r1",
+        simultaneous=True,
     ),
     "maxout": Architecture(
         maxout.generator,
