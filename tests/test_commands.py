@@ -13,8 +13,6 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT, picture
 
-from keras_gan.networks import ARCHITECTURES
-
 SMALL = ("--steps_per_epoch=3", "--epochs=2", "--batch_size=8", "--fid_every=0")
 SCORED = (*SMALL, "--fid_every=1")
 
@@ -164,10 +162,19 @@ def kill_when(process, condition):
     process.wait()
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_killed_run_continues_to_the_same_bits(arch, tiny_npz, command, tmp_path):
-    flags = (f"--data_path={tiny_npz}", f"--arch={arch}", "--steps_per_epoch=150", "--epochs=3")
-    flags = (*flags, "--batch_size=32", "--loss=non_saturating")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        # A penalty that draws noise, and a discriminator with a state of its own.
+        ["--arch=mlp", "--loss=relativistic", "--penalty=dragan", "--spectral_norm"],
+        ["--arch=dcgan", "--loss=lsgan"],
+        ["--arch=maxout", "--loss=non_saturating"],
+    ],
+    ids=lambda settings: settings[0],
+)
+def test_killed_run_continues_to_the_same_bits(settings, tiny_npz, command, tmp_path):
+    flags = (f"--data_path={tiny_npz}", *settings, "--steps_per_epoch=150", "--epochs=3")
+    flags = (*flags, "--batch_size=32")
     done = command("train.py", *flags, f"--model_dir={tmp_path / 'whole'}")
     assert done.returncode == 0, done.stderr
 
@@ -369,6 +376,9 @@ MISTAKES = {
         "--model_dir=/proc/keras_gan: can't be written (No such file or directory): choose another",
     ),
     "no number": (["--epochs=many"], "--epochs=many"),
+    "no penalty": (["--penalty=r3"], "--penalty=r3: value should be one of"),
+    "weight of none": (["--arch=mlp", "--penalty_weight=2"], "--penalty_weight=2.0: expected a"),
+    "no target": (["--loss=wasserstein", "--label_smoothing=0.1"], "the Wasserstein loss has no"),
     "below zero": (["--fid_every=-1"], "--fid_every=-1: expected at least 0"),
 }
 
