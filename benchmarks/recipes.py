@@ -1,15 +1,17 @@
-"""Samples per second of training: the recipes against the networks that most people start from.
+"""How good are the samples after so many seconds? The recipes, what they are made of, and others'.
 
-python benchmarks/recipes.py            every recipe, all its seeds, then the table
-python benchmarks/recipes.py table      the table of what is there
+python benchmarks/recipes.py [PART ...]     measures what is missing, prints the tables
+python benchmarks/recipes.py table          prints the tables of what is there
 
-Each run trains by `fit` and nothing else at a time; the clock stops while 10,000 samples are
-scored. A row of recipes.csv is the Frechet distance after so many seconds of training, first
-step and tracing included. Rows that are there are not measured again: a stopped benchmark goes
-on where it was. Run it on an idle machine.
+The parts are "recipes" (ours against the networks that most people start from), "changes" (dcgan
+with one thing changed) and "long". Each run trains by `fit`, tracing included, and nothing else
+at a time; the clock stops while 10,000 samples are scored. Runs that stand in recipes.csv are not
+measured again, so that a stopped benchmark goes on where it was. Let the machine be idle.
 """
 
 import csv
+import dataclasses
+import functools
 import statistics
 import subprocess
 import sys
@@ -17,67 +19,123 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from keras_gan._lazy import keras  # noqa: E402
+from keras_gan.networks import ARCHITECTURES, adam, dcgan  # noqa: E402
 
 TABLE = ROOT / "benchmarks" / "recipes.csv"
 FIELDS = ("recipe", "seed", "seconds", "images", "fid")
 SAMPLES = 10_000
 
-# Flags of train.py, or the name of a network in references.py; the seconds at which to score.
-RECIPES = {
-    "dcgan, lsgan": ({"arch": "dcgan", "loss": "lsgan"}, (60, 120, 300), (0, 1, 2)),
-    "mlp, non_saturating": ({"arch": "mlp", "loss": "non_saturating"}, (60, 120, 300), (0, 1, 2)),
-    "Keras' example": ("keras_example", (60, 120, 300, 600), (0, 1, 2)),
-    "TensorFlow's tutorial": ("tensorflow_tutorial", (60, 120, 300), (0, 1, 2)),
-    "dcgan, lsgan, 30 minutes": ({"arch": "dcgan", "loss": "lsgan"}, (600, 1800), (0,)),
+
+def with_dropout(image_shape):
+    layers = [keras.Input(image_shape)]
+    for layer in dcgan.discriminator(image_shape).layers:
+        layers.append(layer)
+        if isinstance(layer, keras.layers.LeakyReLU):
+            layers.append(keras.layers.Dropout(0.3))
+    return keras.Sequential(layers)
+
+
+def wide(builder):
+    return functools.partial(builder, channels=32)
+
+
+def deep(depth):
+    return functools.partial(dcgan.discriminator, depth=depth)
+
+
+# Flags of train.py and, under "architecture", what is another one in the architecture; or the
+# name of a network in references.py.
+OURS = {
+    "dcgan, lsgan": {"arch": "dcgan", "loss": "lsgan"},
+    "mlp, non_saturating": {"arch": "mlp", "loss": "non_saturating"},
 }
+REFERENCES = {"Keras' example": "keras_example", "TensorFlow's tutorial": "tensorflow_tutorial"}
+CHANGES = {
+    "no penalty": {"penalty": "none"},
+    "R1 of weight 1": {"penalty_weight": 1.0},
+    "R1 of weight 10": {"penalty_weight": 10.0},
+    "dropout 0.3 in D for R1": {
+        "penalty": "none",
+        "architecture": {"discriminator": with_dropout},
+    },
+    "two convolutions in D": {"architecture": {"discriminator": deep(2)}},
+    "four convolutions in D": {"architecture": {"discriminator": deep(4)}},
+    "32 channels": {
+        "architecture": {
+            "generator": wide(dcgan.generator),
+            "discriminator": wide(dcgan.discriminator),
+        }
+    },
+    "beta_1 = 0.5": {"architecture": {"optimizer": adam}},
+    "rates 2e-4": {"g_lr": 2e-4, "d_lr": 2e-4},
+    "alternating updates": {"simultaneous": False},
+    "latent_dim 64": {"latent_dim": 64},
+    "batch_size 32": {"batch_size": 32},
+    "no moving average": {"ema_decay": 0.0},
+    "relativistic": {"loss": "relativistic"},
+}
+
+# name -> (settings, the seconds at which to score, seeds)
+PARTS = {
+    "recipes": {
+        **{name: (settings, (60, 120, 300), range(3)) for name, settings in OURS.items()},
+        **{
+            name: (settings, (60, 120, 300, 600), range(3)) for name, settings in REFERENCES.items()
+        },
+    },
+    "changes": {name: (settings, (60, 120), range(3)) for name, settings in CHANGES.items()},
+    "long": {"dcgan, lsgan, for long": (OURS["dcgan, lsgan"], (600, 1800), range(3))},
+}
+RUNS = {name: run for part in PARTS.values() for name, run in part.items()}
 
 
 def measure(name, seed):
-    """Trains one run and yields (seconds, images, fid) at its marks."""
-    import keras
+    """Trains one run and yields (images, fid) at its marks."""
     import tensorflow as tf
 
-    import keras_gan
-    from keras_gan import data, training
-    from keras_gan.callbacks import TimeLimit
+    from keras_gan import callbacks, data, training
     from keras_gan.config import Config
     from keras_gan.evaluation import Samples, scores
 
     tf.config.experimental.enable_op_determinism()  # as train.py does on a CPU
-    settings, marks, _ = RECIPES[name]
+    settings, marks, _ = RUNS[name]
     images = data.load("mnist").images
+    moments = Samples(images).moments
     if isinstance(settings, str):
-        sys.path.insert(0, str(ROOT / "benchmarks"))
         import references
 
         gan, batch_size = getattr(references, settings)(seed), references.BATCH_SIZES[settings]
     else:
+        settings = {"arch": "dcgan", "loss": "lsgan", **settings}
+        changed = settings.pop("architecture", {})
+        arch = settings["arch"]
+        ARCHITECTURES[arch] = dataclasses.replace(ARCHITECTURES[arch], **changed)
         config = Config(**settings, seed=seed).resolve(len(images))
         gan, batch_size = training.build(config, images), config.batch_size
-    moments = Samples(images).moments
-    keras.utils.set_random_seed(seed)
-    before = 0
+    seconds = 0
     for mark in marks:
-        # An epoch is as long as it takes.
         batches = data.batches(images, batch_size, seed=seed, start=int(gan.step))
+        limit = callbacks.TimeLimit(mark - seconds)
         begin = time.monotonic()
         gan.fit(
             batches,
-            steps_per_epoch=10**6,
+            steps_per_epoch=10**6,  # until the limit
             shuffle=False,
             verbose=0,
-            callbacks=[keras_gan.callbacks.TerminateOnNonFinite(), TimeLimit(mark - before)],
+            callbacks=[callbacks.TerminateOnNonFinite(), limit],
         )
-        before += time.monotonic() - begin
-        fid = scores.frechet_distance(moments, Samples(gan.generate(SAMPLES)).features)
-        yield before, int(gan.step) * batch_size, float(fid)
+        seconds += time.monotonic() - begin
+        distance = scores.frechet_distance(moments, Samples(gan.generate(SAMPLES)).features)
+        yield int(gan.step) * batch_size, float(distance)
 
 
 def run(name, seed):
     """Measures one run and writes its rows, once it is complete."""
     found = []
-    for mark, (_, count, fid) in zip(RECIPES[name][1], measure(name, seed), strict=True):
+    for mark, (count, fid) in zip(RUNS[name][1], measure(name, seed), strict=True):
         found.append([name, seed, mark, count, f"{fid:.4f}"])
         print(*found[-1], flush=True)
     new = not TABLE.exists()
@@ -92,37 +150,43 @@ def rows():
         return list(csv.DictReader(file))
 
 
-def table():
-    """Prints Markdown: medians over the seeds, and the range."""
-    print(
-        "| recipe | seconds | fid, median | range | seeds | images/s |\n|---|---|---|---|---|---|"
-    )
-    for name, (_, marks, _) in RECIPES.items():
-        for mark in marks:
-            of = [r for r in rows() if r["recipe"] == name and int(r["seconds"]) == mark]
-            if of:
-                fids = sorted(float(r["fid"]) for r in of)
-                rate = statistics.median(int(r["images"]) / mark for r in of)
-                print(
-                    f"| {name} | {mark} | {statistics.median(fids):.3f} | "
-                    f"{fids[0]:.3f} to {fids[-1]:.3f} | {len(of)} | {rate:,.0f} |"
-                )
+def print_tables():
+    """Markdown: medians over the seeds, and the range."""
+    for part, runs in PARTS.items():
+        of = {name: [r for r in rows() if r["recipe"] == name] for name in runs}
+        marks = sorted({int(r["seconds"]) for found in of.values() for r in found})
+        print(f"\n| {part} | seeds | images/s | " + " | ".join(f"{m} s" for m in marks) + " |")
+        print("|---" * (len(marks) + 3) + "|")
+        for name, found in of.items():
+            if found:
+                rate = statistics.median(int(r["images"]) / int(r["seconds"]) for r in found)
+                seeds = len({r["seed"] for r in found})
+                cells = " | ".join(cell(found, mark) for mark in marks)
+                print(f"| {name} | {seeds} | {rate:,.0f} | {cells} |")
 
 
-def main():
+def cell(found, mark):
+    fids = sorted(float(r["fid"]) for r in found if int(r["seconds"]) == mark)
+    if not fids:
+        return "-"
+    median = f"{statistics.median(fids):.3g}"
+    return median if len(fids) == 1 else f"{median} ({fids[0]:.3g} to {fids[-1]:.3g})"
+
+
+def main(parts):
     for seed in range(3):
-        for name, (_, _, seeds) in RECIPES.items():
-            done = any((r["recipe"], int(r["seed"])) == (name, seed) for r in rows())
-            if seed in seeds and not done:
-                subprocess.run([sys.executable, __file__, "run", name, str(seed)], check=True)
-    table()
+        for part in parts:
+            for name in PARTS[part]:
+                if not any((r["recipe"], int(r["seed"])) == (name, seed) for r in rows()):
+                    subprocess.run([sys.executable, __file__, "run", name, str(seed)], check=False)
+    print_tables()
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case []:
-            main()
         case ["table"]:
-            table()
+            print_tables()
         case ["run", name, seed]:
             run(name, int(seed))
+        case parts:
+            main(parts or list(PARTS))

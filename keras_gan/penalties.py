@@ -61,7 +61,7 @@ def _slope(discriminator, images):
 class R1(GradientPenalty):
     """weight / 2 E[|grad D(x)|^2] on real images (Mescheder et al. 2018, equation 9)."""
 
-    weight: float = 1.0
+    weight: float = 3.0
 
     def __call__(self, discriminator, real, fake, seed):
         real_logits, square = _slope(discriminator, real)
@@ -72,7 +72,7 @@ class R1(GradientPenalty):
 class R1R2(GradientPenalty):
     """R1 and the same on generated images, R2 (Mescheder et al. 2018; Huang et al. 2025)."""
 
-    weight: float = 1.0
+    weight: float = 3.0
 
     def __call__(self, discriminator, real, fake, seed):
         real_logits, real_square = _slope(discriminator, real)

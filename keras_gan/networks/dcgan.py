@@ -54,12 +54,12 @@ def generator(latent_dim, image_shape, channels=CHANNELS):
     )
 
 
-def discriminator(image_shape, channels=CHANNELS):
+def discriminator(image_shape, channels=CHANNELS, depth=3):
     """Images [n, *image_shape] in [-1, 1] -> logits [n, 1]."""
     layers = [keras.Input(image_shape)]
-    for width in (1, 2, 4):
+    for i in range(depth):
         layers += [
-            keras.layers.Conv2D(width * channels, 4, 2, padding="same", kernel_initializer=_init()),
+            keras.layers.Conv2D(2**i * channels, 4, 2, padding="same", kernel_initializer=_init()),
             keras.layers.LeakyReLU(0.2),
         ]
     layers += [keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer=_init())]
