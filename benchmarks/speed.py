@@ -8,9 +8,12 @@ several times over: images per second of `gan.fit` as `train.py` runs it, of a b
 pipeline alone. Last what deterministic operations cost, which `train.py` asks for on a CPU.
 The result stands in benchmarks/speed.md.
 
-python benchmarks/speed.py rate [ARCH]    prints the images per second of `gan.fit`
+python benchmarks/speed.py rate [ARCH]       prints the images per second of `gan.fit`
+python benchmarks/speed.py profile [ARCH]    prints where the time of a step goes
 """
 
+import collections
+import functools
 import os
 import resource
 import statistics
@@ -143,6 +146,82 @@ def rate(arch="dcgan"):
     return 500 * config.batch_size / (time.perf_counter() - begin)
 
 
+def profile(arch="dcgan", steps=100):
+    """Where the time of a step goes, and its arithmetic against that of a matrix product."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    images = data.load().images
+    config = Config(arch=arch, loss=LOSSES[arch]).resolve(len(images))
+    gan = training.build(config, images)
+    fit = functools.partial(
+        gan.fit, data.batches(images, config.batch_size), verbose=0, shuffle=False
+    )
+    fit(steps_per_epoch=steps)
+    begin = time.perf_counter()
+    fit(steps_per_epoch=steps)
+    wall = time.perf_counter() - begin
+    with tempfile.TemporaryDirectory() as folder:
+        tf.profiler.experimental.start(folder)
+        fit(steps_per_epoch=steps)
+        tf.profiler.experimental.stop()
+        (path,) = Path(folder).rglob("*.xplane.pb")
+        (host,) = (
+            plane
+            for plane in xplane_pb2.XSpace.FromString(path.read_bytes()).planes
+            if plane.name == "/host:CPU"
+        )
+    spent, spans = collections.Counter(), []
+    for line in host.lines:
+        if line.name.startswith("tf_Compute"):
+            for event in line.events:
+                name, _, kind = host.event_metadata[event.metadata_id].name.partition(":")
+                if kind and "/" in name:
+                    spent[part(name, kind)] += event.duration_ps / 1e9
+                    start = line.timestamp_ns * 1000 + event.offset_ps
+                    spans.append((start, start + event.duration_ps))
+    print(f"{arch}: {wall / steps * 1e3:.2f} ms a step of {config.batch_size} images")
+    for name, milliseconds in spent.most_common():
+        print(f"{name:30} {milliseconds / sum(spent.values()):6.1%}")
+    covered, end = 0, 0
+    for start, stop in sorted(spans):
+        covered, end = covered + max(0, stop - max(start, end)), max(end, stop)
+    whole = max(stop for _, stop in spans) - min(start for start, _ in spans)
+    print(f"of the time no operation runs (input, Python, dispatch): {1 - covered / whole:.1%}")
+
+    real = tf.zeros([config.batch_size, *images.shape[1:]])
+    step = tf.function(gan.train_step).get_concrete_function(real)
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    flops = tf.compat.v1.profiler.profile(step.graph, options=options).total_float_ops
+    a = tf.random.normal([2048, 2048])
+    product = tf.function(lambda: tf.matmul(a, a))
+    rates = []
+    for _ in range(10):
+        begin = time.perf_counter()
+        product()
+        rates.append(2 * 2048**3 / (time.perf_counter() - begin))
+    rate = statistics.median(rates)
+    print(
+        f"{flops / 1e9:.3f} GFLOP a step, {flops * steps / wall / 1e9:.0f} GFLOP/s: "
+        f"{flops * steps / wall / rate:.1%} of a float32 matrix product's {rate / 1e9:.0f}"
+    )
+
+
+def part(name, kind):
+    """The part of a step that an operation belongs to."""
+    if "Conv2D" in kind:
+        return "convolutions"
+    if "MatMul" in kind:
+        return "dense layers"
+    if "adam" in name.lower():
+        return "optimisers"
+    if "Random" in kind or "stateless" in name:
+        return "random numbers"
+    if "generator" in name or "discriminator" in name:
+        return "elementwise in the networks"
+    return "everything else"
+
+
 def main():
     os.chdir(ROOT)
     print("| command | seconds | peak MB so far |\n|---|---|---|")
@@ -187,5 +266,9 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["rate"]:
         load_tensorflow()
         print(rate(*sys.argv[2:]))
+    elif sys.argv[1:2] == ["profile"]:
+        load_tensorflow()
+        tf.config.experimental.enable_op_determinism()  # as train.py does on a CPU
+        profile(*sys.argv[2:])
     else:
         main()
