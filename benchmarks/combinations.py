@@ -2,7 +2,7 @@
 
 python benchmarks/combinations.py [ARCH ...]
 
-A cell is how many of MNIST's ten classes are among 1,000 samples after 500 steps of 64 images with
+A cell is how many of MNIST's ten classes are among 1,000 samples after 500 steps with
 the other settings at their defaults (`modes` of `keras_gan.evaluate`), and the Frechet distance.
 The result stands in benchmarks/combinations.md.
 """
@@ -21,8 +21,8 @@ from keras_gan.networks import ARCHITECTURES  # noqa: E402
 from keras_gan.penalties import PENALTIES  # noqa: E402
 
 CONSTRAINTS = {
-    "none": {},
-    "spectral_norm": {"spectral_norm": True},
+    "none": {"penalty": "none"},
+    "spectral_norm": {"penalty": "none", "spectral_norm": True},
     **{name: {"penalty": name} for name in PENALTIES},
 }
 

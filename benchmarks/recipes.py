@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from keras_gan._lazy import keras  # noqa: E402
-from keras_gan.networks import ARCHITECTURES, adam, dcgan  # noqa: E402
+from keras_gan.networks import ARCHITECTURES, dcgan  # noqa: E402
 
 TABLE = ROOT / "benchmarks" / "recipes.csv"
 FIELDS = ("recipe", "seed", "seconds", "images", "fid")
@@ -36,6 +36,10 @@ def with_dropout(image_shape):
         if isinstance(layer, keras.layers.LeakyReLU):
             layers.append(keras.layers.Dropout(0.3))
     return keras.Sequential(layers)
+
+
+def with_momentum(learning_rate):
+    return keras.optimizers.Adam(learning_rate, beta_1=0.5)
 
 
 def wide(builder):
@@ -52,7 +56,6 @@ OURS = {
     "dcgan, lsgan": {"arch": "dcgan", "loss": "lsgan"},
     "mlp, non_saturating": {"arch": "mlp", "loss": "non_saturating"},
 }
-REFERENCES = {"Keras' example": "keras_example", "TensorFlow's tutorial": "tensorflow_tutorial"}
 CHANGES = {
     "no penalty": {"penalty": "none"},
     "R1 of weight 1": {"penalty_weight": 1.0},
@@ -69,7 +72,7 @@ CHANGES = {
             "discriminator": wide(dcgan.discriminator),
         }
     },
-    "beta_1 = 0.5": {"architecture": {"optimizer": adam}},
+    "beta_1 = 0.5": {"architecture": {"optimizer": with_momentum}},
     "rates 2e-4": {"g_lr": 2e-4, "d_lr": 2e-4},
     "alternating updates": {"simultaneous": False},
     "latent_dim 64": {"latent_dim": 64},
@@ -81,10 +84,10 @@ CHANGES = {
 # name -> (settings, the seconds at which to score, seeds)
 PARTS = {
     "recipes": {
-        **{name: (settings, (60, 120, 300), range(3)) for name, settings in OURS.items()},
-        **{
-            name: (settings, (60, 120, 300, 600), range(3)) for name, settings in REFERENCES.items()
-        },
+        "dcgan, lsgan": (OURS["dcgan, lsgan"], (60, 120, 300), range(3)),
+        "mlp, non_saturating": (OURS["mlp, non_saturating"], (60, 120), range(3)),
+        "Keras' example": ("keras_example", (60, 120, 300, 600), range(3)),
+        "TensorFlow's tutorial": ("tensorflow_tutorial", (60, 120), range(3)),
     },
     "changes": {name: (settings, (60, 120), range(3)) for name, settings in CHANGES.items()},
     "long": {"dcgan, lsgan, for long": (OURS["dcgan, lsgan"], (600, 1800), range(3))},

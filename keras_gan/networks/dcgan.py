@@ -64,8 +64,3 @@ def discriminator(image_shape, channels=CHANNELS, depth=3):
         ]
     layers += [keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer=_init())]
     return keras.Sequential(layers, name="discriminator")
-
-
-def optimizer(learning_rate):
-    # Without momentum, where the paper has 0.5: the other network's gradients turn too fast.
-    return keras.optimizers.Adam(learning_rate, beta_1=0.0)

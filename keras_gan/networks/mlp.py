@@ -8,8 +8,12 @@ from keras_gan._lazy import keras
 def generator(latent_dim, image_shape):
     """Latents [n, latent_dim] -> images [n, *image_shape] in [-1, 1]."""
     layers = [keras.Input([latent_dim])]
-    for units in (256, 512, 1024):
-        layers += [keras.layers.Dense(units), keras.layers.LeakyReLU(0.2)]
+    for units in (256, 512):
+        layers += [
+            keras.layers.Dense(units, use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.LeakyReLU(0.2),
+        ]
     layers += [
         keras.layers.Dense(math.prod(image_shape), "tanh"),
         keras.layers.Reshape(image_shape),
@@ -21,9 +25,5 @@ def discriminator(image_shape):
     """Images [n, *image_shape] in [-1, 1] -> logits [n, 1]."""
     layers = [keras.Input(image_shape), keras.layers.Flatten()]
     for units in (512, 256):
-        layers += [
-            keras.layers.Dense(units),
-            keras.layers.LeakyReLU(0.2),
-            keras.layers.Dropout(0.3),
-        ]
+        layers += [keras.layers.Dense(units), keras.layers.LeakyReLU(0.2)]
     return keras.Sequential([*layers, keras.layers.Dense(1)], name="discriminator")
