@@ -15,15 +15,18 @@ BATCH_SIZES = {"keras_example": 64, "tensorflow_tutorial": 256}
 
 
 class NoisyLabels(NonSaturating):
-    """Both targets moved towards the other one by uniform noise below 0.05, for D alone."""
+    """Uniform noise below 0.05 on D's labels, which are 0 for real images and 1 for others.
+
+    As published it is added to both: the target of a generated image lies beyond 1.
+    """
 
     def discriminator(self, real_logits, fake_logits):
         ops = keras.ops
         noise = keras.random.uniform(ops.shape(real_logits), 0, 0.05)
         real = ops.softplus(-real_logits) + noise * real_logits
         noise = keras.random.uniform(ops.shape(fake_logits), 0, 0.05)
-        fake = ops.softplus(fake_logits) - noise * fake_logits
-        return ops.mean(real) + ops.mean(fake)
+        fake = ops.softplus(fake_logits) + noise * fake_logits
+        return (ops.mean(real) + ops.mean(fake)) / 2  # one mean over all labels
 
 
 def keras_example(seed):

@@ -48,13 +48,21 @@ def bare_step(gan):
     def noise(real):
         return tf.random.normal([tf.shape(real)[0], gan.latent_dim])
 
+    def judge(real, fake):
+        def trained(images):
+            return discriminator(images, training=True)
+
+        if gan.penalty is None:
+            real_logits, fake_logits, penalty = trained(real), trained(fake), 0.0
+        else:
+            real_logits, fake_logits, penalty = gan.penalty(trained, real, fake, [0, 0])
+        return loss.discriminator(real_logits, fake_logits) + penalty, fake_logits
+
     @tf.function
     def alternating(real):
         fake = generator(noise(real), training=True)
         with tf.GradientTape() as tape:
-            d_loss = loss.discriminator(
-                discriminator(real, training=True), discriminator(fake, training=True)
-            )
+            d_loss, _ = judge(real, fake)
         descend(tape, d_loss, discriminator, gan.d_optimizer)
         with tf.GradientTape() as tape:
             fake = generator(noise(real), training=True)
@@ -65,8 +73,7 @@ def bare_step(gan):
     def simultaneous(real):
         with tf.GradientTape(persistent=True) as tape:
             fake = generator(noise(real), training=True)
-            fake_logits = discriminator(fake, training=True)
-            d_loss = loss.discriminator(discriminator(real, training=True), fake_logits)
+            d_loss, fake_logits = judge(real, fake)
             g_loss = loss.generator(fake_logits)
         d_gradients = tape.gradient(d_loss, discriminator.trainable_variables)
         g_gradients = tape.gradient(g_loss, generator.trainable_variables)

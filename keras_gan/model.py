@@ -209,7 +209,7 @@ class GAN(keras.Model):
         else:
             real_logits, fake_logits, penalty = discriminator(real), discriminator(fake), 0.0
         loss = self.adversarial_loss.discriminator(real_logits, fake_logits)
-        loss += penalty + sum(regularization) / len(regularization)
+        loss += tf.cast(penalty, loss.dtype) + sum(regularization) / len(regularization)
         self._means["d_loss"].update_state(loss, sample_weight=tf.shape(real)[0])
         self._means["d_real"].update_state(self.adversarial_loss.probability(real_logits))
         self._means["d_fake"].update_state(self.adversarial_loss.probability(fake_logits))

@@ -94,7 +94,8 @@ class _UnitSlope(GradientPenalty):
             tf.random.experimental.stateless_fold_in(seed, 1),
             dtype=real.dtype,
         )
-        between = real + share * (self._other_ends(real, fake, seed) - real)
+        other = tf.cast(self._other_ends(real, fake, seed), real.dtype)
+        between = real + share * (other - real)
         _, square = _slope(discriminator, between)
         # The root's own slope has no bound at 0.
         excess = tf.sqrt(square + 1e-12) - 1

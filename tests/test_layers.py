@@ -89,7 +89,7 @@ def gan(**constraints):
         build.generator(8, (28, 28, 1)),
         constrain(build.discriminator((28, 28, 1)), **constraints),
     )
-    optimizers = (keras.optimizers.Adam(1e-3, beta_1=0.0) for _ in range(2))
+    optimizers = (keras.optimizers.Adam(2e-4, beta_1=0.0) for _ in range(2))
     model.compile(*optimizers, "hinge")
     return model
 
@@ -107,13 +107,22 @@ def test_singular_values_are_one_after_training():
     assert len(wrapped) == len([w for w in model.discriminator.weights if w.name == "kernel"]) > 2
     before = [layer.layer.kernel.numpy() for layer in wrapped]
     train(model)
-    for layer, kernel in zip(wrapped, before, strict=True):
-        assert not np.array_equal(layer.layer.kernel, kernel)
-        # The layer as a linear map of patches: what it makes of its own kernel's patches.
+    assert not any(
+        np.array_equal(layer.layer.kernel, kernel)
+        for layer, kernel in zip(wrapped, before, strict=True)
+    )
+
+    def effective(layer):
+        """sigma of the kernel that the layer applies."""
         matrix = np.asarray(layer.layer.kernel).reshape(-1, layer.layer.kernel.shape[-1])
-        u = layer.u.numpy()
-        v = matrix @ u / np.linalg.norm(matrix @ u)
-        np.testing.assert_allclose(sigma(matrix) / (v @ matrix @ u), 1, atol=0.02)
+        return sigma(matrix) / np.linalg.norm(matrix @ layer.u.numpy())
+
+    # One power iteration a call follows a kernel that moves: where the largest singular values
+    # lie close together, only roughly.
+    np.testing.assert_allclose([effective(layer) for layer in wrapped], 1, atol=0.25)
+    for _ in range(300):
+        model.discriminator(model.generate(1), training=True)
+    np.testing.assert_allclose([effective(layer) for layer in wrapped], 1, atol=0.01)
 
 
 def test_generator_updates_leave_the_power_iteration_alone():

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_gan
+from keras_gan.layers import constrain
 from keras_gan.penalties import DRAGAN, PENALTIES, R1, R1R2, WassersteinGradientPenalty
 
 rng = np.random.default_rng(0)
@@ -214,6 +215,21 @@ def test_batch_normalisation_is_refused():
         gan.compile("adam", "adam", penalty="r1")
     gan.compile("adam", "adam")  # fine without a penalty
     networks(extra=[keras.layers.LayerNormalization()]).compile("adam", "adam", penalty="r1")
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("name", PENALTIES)
+def test_other_precisions(policy, name):
+    keras.config.set_dtype_policy(policy)
+    try:
+        gan = networks()
+        constrained = constrain(gan.discriminator, spectral_norm=True)
+        gan = keras_gan.GAN(gan.generator, constrained)
+        gan.compile("adam", "adam", penalty=name)
+        logs = gan.fit(REAL, verbose=0).history
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.isfinite(logs["d_loss"]).all()
 
 
 def test_saved_and_loaded(tmp_path):
