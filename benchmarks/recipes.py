@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+import keras_gan  # noqa: E402
 from keras_gan._lazy import keras  # noqa: E402
 from keras_gan.networks import ARCHITECTURES, dcgan  # noqa: E402
 
@@ -139,10 +140,14 @@ def measure(name, seed):
 
 def run(name, seed):
     """Measures one run and writes its rows, once it is complete."""
-    found = []
-    for mark, (count, fid) in zip(RUNS[name][1][seed], measure(name, seed), strict=True):
-        found.append([name, seed, mark, count, f"{fid:.4f}"])
-        print(*found[-1], flush=True)
+    found, marks = [], RUNS[name][1][seed]
+    try:
+        for mark, (count, fid) in zip(marks, measure(name, seed), strict=True):
+            found.append([name, seed, mark, count, f"{fid:.4f}"])
+            print(*found[-1], flush=True)
+    except (FloatingPointError, keras_gan.InputError) as error:
+        print(name, seed, error, flush=True)
+        found += [[name, seed, mark, 0, "inf"] for mark in marks[len(found) :]]
     new = not TABLE.exists()
     with open(TABLE, "a", newline="") as file:
         csv.writer(file).writerows([FIELDS, *found] if new else found)

@@ -64,7 +64,9 @@ class Config:
     g_lr: float | None = _setting(None, "Generator's learning rate.", _POSITIVE)
     d_lr: float | None = _setting(None, "Discriminator's learning rate.", _POSITIVE)
     penalty: str | None = _setting(
-        None, "Gradient penalty on the discriminator.", choices=("none", *PENALTIES)
+        None,
+        "Gradient penalty on the discriminator; with wasserstein wgan_gp if left open.",
+        choices=("none", *PENALTIES),
     )
     penalty_weight: float | None = _setting(
         None,
@@ -80,7 +82,9 @@ class Config:
         "with neither a penalty nor spectral_norm, else 0).",
         _SIZE,
     )
-    label_smoothing: float = _setting(0.0, "One-sided: takes this off D's real target.", _SHARE)
+    label_smoothing: float = _setting(
+        0.0, "One-sided: moves D's real target so far to the fakes'.", _SHARE
+    )
     ema_decay: float | None = _setting(
         None, "Sample from a moving average of the generator's weights; 0: don't.", _SHARE
     )
@@ -125,6 +129,10 @@ class Config:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) is None and hasattr(architecture, field.name)
         }
+        if self.loss == "wasserstein" and self.penalty is None:
+            # R1 would not hold a critic away from the real images.
+            held = self.spectral_norm or self.weight_clip
+            defaults["penalty"] = "none" if held else "wgan_gp"
         penalty = defaults.get("penalty", self.penalty)
         if penalty == "none" and self.penalty_weight is not None:
             raise InputError(

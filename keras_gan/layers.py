@@ -23,23 +23,23 @@ class SpectralNormalization(keras.layers.Wrapper):
             shape=self.layer.kernel.shape[-1:],
             initializer="random_normal",
             trainable=False,
+            autocast=False,
             name="u",
         )
 
     def call(self, inputs, training=False):
-        kernel = ops.convert_to_tensor(self.layer.kernel)
+        kernel = ops.cast(self.layer.kernel, self.variable_dtype)
         matrix = ops.reshape(kernel, [-1, kernel.shape[-1]])
-        u = ops.cast(self.u, matrix.dtype)
-        v = ops.stop_gradient(ops.normalize(ops.matmul(matrix, u), axis=0))
+        v = ops.stop_gradient(ops.normalize(ops.matmul(matrix, self.u), axis=0))
         u = ops.stop_gradient(ops.normalize(ops.matmul(v, matrix), axis=0))
         if training:
             self.u.assign(u)
         sigma = ops.dot(ops.matmul(v, matrix), u)
-        weights = [
-            kernel / sigma if weight is self.layer.kernel else weight
-            for weight in self.layer.trainable_variables
-        ]
-        outputs, _ = self.layer.stateless_call(weights, self.layer.non_trainable_variables, inputs)
+        weights = (
+            [kernel / sigma if weight is self.layer.kernel else weight for weight in part]
+            for part in (self.layer.trainable_variables, self.layer.non_trainable_variables)
+        )
+        outputs, _ = self.layer.stateless_call(*weights, inputs)
         return outputs
 
     def compute_output_shape(self, input_shape):
@@ -48,7 +48,7 @@ class SpectralNormalization(keras.layers.Wrapper):
 
 @keras.saving.register_keras_serializable("keras_gan")
 class Clip(keras.constraints.Constraint):
-    """Each weight in [-limit, limit], after each update (Arjovsky et al. 2017, Algorithm 1)."""
+    """Entries in [-limit, limit] after each update (Arjovsky et al. 2017, Algorithm 1)."""
 
     def __init__(self, limit=0.01):
         self.limit = limit
@@ -61,10 +61,10 @@ class Clip(keras.constraints.Constraint):
 
 
 def constrain(network, *, spectral_norm=False, weight_clip=0.0):
-    """A new network like this one, every kernel in it constrained.
+    """A new network like this one, the kernels of its dense and convolution layers constrained.
 
     Args:
-        network: a Sequential or functional model, whose weights are not taken over.
+        network: a Sequential or functional model. Its weights are not taken over.
         spectral_norm: divide each kernel by its largest singular value.
         weight_clip: keep each entry of a kernel in [-weight_clip, weight_clip]; 0: do not.
     """
@@ -77,4 +77,4 @@ def constrain(network, *, spectral_norm=False, weight_clip=0.0):
             layer.kernel_constraint = Clip(weight_clip)
         return SpectralNormalization(layer) if spectral_norm else layer
 
-    return keras.models.clone_model(network, clone_function=clone)
+    return keras.models.clone_model(network, clone_function=clone, recursive=True)

@@ -135,8 +135,8 @@ class LeastSquares(AdversarialLoss):
 class Hinge(AdversarialLoss):
     """The hinge loss (Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17).
 
-    D is asked for a margin of 1 on either side and for no more: where it is optimal its sign
-    says which density is greater, and `probability` reads only that.
+    D is asked for a margin of 1 on either side and for no more: where it is optimal, its sign
+    says which density is greater.
     """
 
     def discriminator(self, real_logits, fake_logits):
@@ -157,9 +157,10 @@ class Hinge(AdversarialLoss):
 class Wasserstein(AdversarialLoss):
     """The Wasserstein distance's dual (Arjovsky et al. 2017, equation 2 and Algorithm 1).
 
-    D, their critic, must be held Lipschitz: by `keras_gan.networks.constrain` (weight clipping,
-    as published, or spectral normalisation) or by a gradient penalty. Its values have no zero
-    and no unit, so `probability` orders images and says no more.
+    D, their critic, must be held Lipschitz: by the penalty `wgan_gp`, or by
+    `keras_gan.layers.constrain` (spectral normalisation, or their weight clipping, here of the
+    kernels). R1 does not bound it away from the real images. Its values have no zero and no
+    unit, so `probability` orders images and says no more.
 
     Raises:
         ValueError: if `label_smoothing` is given: there is no target to smooth.

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gan import InputError
-from keras_gan.losses import LOSSES
-from keras_gan.penalties import PENALTIES
+from keras_gan.losses import LOSSES, AdversarialLoss
+from keras_gan.penalties import PENALTIES, GradientPenalty
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -51,8 +51,8 @@ class GAN(keras.Model):
             option is out of range.
 
     `fit` and `evaluate` take batches of images, or tuples that begin with them, of the
-    discriminator's input shape in [-1, 1]. They log `d_loss`, `g_loss`, `d_real` = mean D(x)
-    and `d_fake` = mean D(G(z)), the last two as probabilities.
+    discriminator's input shape in [-1, 1]. They log `d_loss`, penalty included, `g_loss`,
+    `d_real` = mean D(x) and `d_fake` = mean D(G(z)), the last two as probabilities.
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class GAN(keras.Model):
                 there the logit of an image depends on the whole batch, and its gradient is not
                 the slope that the penalty is on.
         """
-        loss = _named("loss", loss, LOSSES, "an AdversarialLoss")
+        loss = _named("loss", loss, LOSSES, AdversarialLoss)
         if penalty is not None:
-            penalty = _named("penalty", penalty, PENALTIES, "a GradientPenalty")
+            penalty = _named("penalty", penalty, PENALTIES, GradientPenalty)
             _check_independence(self.discriminator)
         if d_steps < 1:
             raise ValueError(f"d_steps={d_steps}: expected at least 1.")
@@ -178,10 +178,10 @@ class GAN(keras.Model):
     def _update_generator(self, real, k):
         real_logits = None
         if self.adversarial_loss.relativistic:
-            real_logits = _without_side_effects(self.discriminator, real)
+            real_logits = _at_least_float32(_without_side_effects(self.discriminator, real))
         with tf.GradientTape() as tape:
             fake = self.generator(self._noise(real, _TRAIN, self.step, k), training=True)
-            fake_logits = _without_side_effects(self.discriminator, fake)
+            fake_logits = _at_least_float32(_without_side_effects(self.discriminator, fake))
             loss = self._generator_loss(fake_logits, real_logits)
         _descend(loss, self.generator, self.g_optimizer, tape)
 
@@ -200,7 +200,7 @@ class GAN(keras.Model):
         regularization = []  # the user's regularizers, anew in each call
 
         def discriminator(images):
-            logits = self.discriminator(images, training=training)
+            logits = _at_least_float32(self.discriminator(images, training=training))
             regularization.append(sum(self.discriminator.losses))
             return logits
 
@@ -387,6 +387,11 @@ def _without_side_effects(network, inputs):
     return outputs
 
 
+def _at_least_float32(logits):
+    """A loss in half precision would lose small terms and overflow."""
+    return logits if logits.dtype == tf.float64 else tf.cast(logits, tf.float32)
+
+
 def _descend(loss, network, optimizer, tape):
     # What scale_loss multiplies (float16 needs it), `apply` divides out.
     scale = optimizer.scale_loss(tf.ones_like(loss))
@@ -402,13 +407,14 @@ def _fold(seed, *counters):
     return seed
 
 
-def _named(argument, value, choices, otherwise):
-    """`value`, or what it names."""
-    if not isinstance(value, str):
+def _named(argument, value, choices, kind):
+    """`value` if it is of this kind, or what it names."""
+    if isinstance(value, kind):
         return value
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(
-            f"{argument}={value!r}: expected one of {', '.join(choices)}, or {otherwise}."
+            f"{argument}={value!r}: expected one of {', '.join(choices)}, or an instance of "
+            f"keras_gan's {kind.__name__}."
         )
     return choices[value]()
 

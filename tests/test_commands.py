@@ -123,7 +123,7 @@ def test_divergence_keeps_the_last_good_state(tiny_npz, command, tmp_path):
     run = tmp_path / "run"
     flags = [f"--data_path={tiny_npz}", f"--model_dir={run}", "--arch=mlp", "--loss=minimax"]
     # One step leaves huge weights, which are finite, and the next ones overflow.
-    done = command("train.py", *flags, "--g_lr=1e30", "--steps_per_epoch=1", "--epochs=1000")
+    done = command("train.py", *flags, "--d_lr=1e30", "--steps_per_epoch=1", "--epochs=1000")
     assert done.returncode == 1
     assert done.stderr.startswith("train.py: Training diverged: ")
     assert done.stderr.count("\n") == 1
@@ -377,7 +377,7 @@ MISTAKES = {
     ),
     "no number": (["--epochs=many"], "--epochs=many"),
     "no penalty": (["--penalty=r3"], "--penalty=r3: value should be one of"),
-    "weight of none": (["--arch=mlp", "--penalty_weight=2"], "--penalty_weight=2.0: expected a"),
+    "weight of none": (["--arch=maxout", "--penalty_weight=2"], "--penalty_weight=2.0: expected a"),
     "no target": (["--loss=wasserstein", "--label_smoothing=0.1"], "the Wasserstein loss has no"),
     "below zero": (["--fid_every=-1"], "--fid_every=-1: expected at least 0"),
 }

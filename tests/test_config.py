@@ -62,6 +62,16 @@ def test_only_a_bare_critic_is_clipped_unasked():
     assert clip(loss="lsgan") == 0
 
 
+def test_critic_gets_a_penalty_that_holds_it():
+    def penalty(**settings):
+        return Config(loss="wasserstein", batch_size=1, **settings).resolve(100).penalty
+
+    assert Config(loss="lsgan", batch_size=1).resolve(100).penalty == "r1"
+    assert penalty() == penalty(arch="maxout") == "wgan_gp"
+    assert penalty(penalty="r1") == "r1"
+    assert penalty(spectral_norm=True) == penalty(weight_clip=0.01) == "none"
+
+
 def test_settings_that_contradict_each_other():
     with pytest.raises(InputError, match="--loss=wasserstein: label_smoothing=0.1: the Wasserst"):
         Config(loss="wasserstein", label_smoothing=0.1)

@@ -38,6 +38,13 @@ def test_divides_the_kernel_by_sigma_and_leaves_the_bias(dense):
     np.testing.assert_array_equal(layer.layer.kernel, w)
 
 
+def test_frozen_layer_is_normalised_as_before(dense):
+    layer, x = dense
+    before = layer(x, training=False)
+    layer.trainable = False
+    np.testing.assert_allclose(layer(x, training=False), before, rtol=1e-6)
+
+
 def test_inference_moves_nothing(dense):
     layer, x = dense
     layer.layer.kernel.assign(layer.layer.kernel[::-1])

@@ -95,6 +95,15 @@ def test_dragan_stays_near_the_real_images():
     steps = (steps - REAL) / (REAL.std() / 2)
     assert 0 <= steps.min() < steps.max() < 1
     assert len(set(steps.ravel())) == steps.size
+    # A share of the line, uniform and one for each image, of noise that is uniform: 1/2 * 1/2.
+    points.clear()
+    zeros = tf.concat([tf.zeros([1000, 2, 3, 1]), tf.ones([1000, 2, 3, 1])], 0)  # std 1/2
+    DRAGAN()(discriminator, zeros, zeros, SEED)
+    steps = next(p for p in points if not np.array_equal(p, zeros)) - zeros
+    np.testing.assert_allclose(np.mean(steps) / 0.25, 0.25, atol=0.02)
+    most = np.max(steps, axis=(1, 2, 3)) / 0.25
+    assert most.min() < 0.01
+    assert most.max() > 0.9
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -192,6 +201,27 @@ def test_training_holds_the_slope_down(jit_compile, simultaneous):
     assert slopes[1] < 0.1 < 1 < slopes[0]
 
 
+@pytest.mark.parametrize("simultaneous", [False, True])
+@pytest.mark.parametrize("name", PENALTIES)
+def test_every_penalty_compiled_with_what_else_there_is(name, simultaneous):
+    gan = networks()
+    gan = keras_gan.GAN(gan.generator, constrain(gan.discriminator, spectral_norm=True))
+    gan.compile(
+        "adam",
+        "adam",
+        "relativistic",
+        penalty=name,
+        d_steps=2,
+        simultaneous=simultaneous,
+        jit_compile=True,
+    )
+    u = next(w for w in gan.discriminator.weights if w.name == "u")
+    before = u.numpy()
+    logs = gan.fit(REAL[:4], verbose=0).history
+    assert all(np.isfinite(values).all() for values in logs.values())
+    assert not np.array_equal(u, before)
+
+
 def test_every_discriminator_update_is_penalised_at_its_own_points():
     seen = []
 
@@ -217,15 +247,18 @@ def test_batch_normalisation_is_refused():
     networks(extra=[keras.layers.LayerNormalization()]).compile("adam", "adam", penalty="r1")
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
 @pytest.mark.parametrize("name", PENALTIES)
 def test_other_precisions(policy, name):
     keras.config.set_dtype_policy(policy)
+    optimizers = [keras.optimizers.Adam() for _ in range(2)]
+    if policy == "mixed_float16":
+        optimizers = [keras.optimizers.LossScaleOptimizer(x) for x in optimizers]
     try:
         gan = networks()
         constrained = constrain(gan.discriminator, spectral_norm=True)
         gan = keras_gan.GAN(gan.generator, constrained)
-        gan.compile("adam", "adam", penalty=name)
+        gan.compile(*optimizers, penalty=name)
         logs = gan.fit(REAL, verbose=0).history
     finally:
         keras.config.set_dtype_policy("float32")
@@ -244,3 +277,5 @@ def test_bad_settings_are_refused():
         R1(0)
     with pytest.raises(ValueError, match="penalty='r3': expected one of wgan_gp, dragan, r1, r1_"):
         networks().compile("adam", "adam", penalty="r3")
+    with pytest.raises(ValueError, match="penalty=10.0: .* an instance of keras_gan's GradientPen"):
+        networks().compile("adam", "adam", penalty=10.0)

@@ -32,7 +32,7 @@ class Architecture:
 
 
 def adam(learning_rate):
-    """Adam without momentum: with it the networks circle, and 0.5 is slower here than 0."""
+    """Without momentum, which makes the two networks circle each other."""
     return keras.optimizers.Adam(learning_rate, beta_1=0.0)
 
 

@@ -2,7 +2,7 @@
 
 Strided convolutions and no pooling, no dense hidden layers, ReLU and batch normalisation in G
 with a tanh output, LeakyReLU in D. One rule is broken: D has no batch normalisation, but a gradient
-penalty, R1, holds it. benchmarks/recipes.md says what that and the other settings gained.
+penalty, R1, holds it. benchmarks/recipes.md tells how it was found.
 """
 
 from keras_gan import InputError
