@@ -51,12 +51,6 @@ def deep(depth):
     return functools.partial(dcgan.discriminator, depth=depth)
 
 
-# Flags of train.py and, under "architecture", what is another one in the architecture; or the
-# name of a network in references.py.
-OURS = {
-    "dcgan, lsgan": {"arch": "dcgan", "loss": "lsgan"},
-    "mlp, non_saturating": {"arch": "mlp", "loss": "non_saturating"},
-}
 CHANGES = {
     "no penalty": {"penalty": "none"},
     "R1 of weight 1": {"penalty_weight": 1.0},
@@ -84,16 +78,18 @@ CHANGES = {
 
 SHORT = dict.fromkeys(range(3), (60, 120))
 
-# name -> (settings, {seed: the seconds at which to score})
+# name -> (settings, {seed: the seconds at which to score}). The settings are flags of train.py,
+# beside or in place of dcgan with lsgan, and under "architecture" what is another one in the
+# architecture; or the name of a network in references.py.
 PARTS = {
     "recipes": {
-        "dcgan, lsgan": (OURS["dcgan, lsgan"], {**SHORT, 0: (60, 120, 300)}),
-        "mlp, non_saturating": (OURS["mlp, non_saturating"], SHORT),
+        "dcgan, lsgan": ({}, {**SHORT, 0: (60, 120, 300)}),
+        "mlp, non_saturating": ({"arch": "mlp", "loss": "non_saturating"}, SHORT),
         "Keras' example": ("keras_example", {**SHORT, 0: (60, 120, 300, 600)}),
         "TensorFlow's tutorial": ("tensorflow_tutorial", SHORT),
     },
     "changes": {name: (settings, SHORT) for name, settings in CHANGES.items()},
-    "long": {"dcgan, lsgan, for long": (OURS["dcgan, lsgan"], {0: (600, 1800)})},
+    "long": {"dcgan, lsgan, for long": ({}, {0: (600, 1800)})},
 }
 RUNS = {name: run for part in PARTS.values() for name, run in part.items()}
 

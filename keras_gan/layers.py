@@ -31,10 +31,11 @@ class SpectralNormalization(keras.layers.Wrapper):
         kernel = ops.cast(self.layer.kernel, self.variable_dtype)
         matrix = ops.reshape(kernel, [-1, kernel.shape[-1]])
         v = ops.stop_gradient(ops.normalize(ops.matmul(matrix, self.u), axis=0))
-        u = ops.stop_gradient(ops.normalize(ops.matmul(v, matrix), axis=0))
+        product = ops.matmul(v, matrix)
+        u = ops.stop_gradient(ops.normalize(product, axis=0))
         if training:
             self.u.assign(u)
-        sigma = ops.dot(ops.matmul(v, matrix), u)
+        sigma = ops.dot(product, u)
         weights = (
             [kernel / sigma if weight is self.layer.kernel else weight for weight in part]
             for part in (self.layer.trainable_variables, self.layer.non_trainable_variables)
