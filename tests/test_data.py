@@ -289,6 +289,31 @@ def test_search_order(offline, tmp_path, monkeypatch):
         data.load("auto")
 
 
+def test_stacked_mnist_has_a_digit_in_each_channel(tmp_path, monkeypatch):
+    digits = np.repeat(np.arange(10, dtype=np.uint8), 3)  # an image shows its label as its pixels
+    pixels = np.broadcast_to(digits[:, np.newaxis, np.newaxis], [30, 4, 4])
+    path = tmp_path / "mnist.npz"
+    np.savez(path, x_train=pixels, y_train=digits, x_test=pixels, y_test=digits)
+    train = data.load("stacked_mnist", path)
+    assert train.name == "stacked_mnist"
+    assert train.images.shape == (128_000, 4, 4, 3)
+    shown = train.images[:, 0, 0] @ np.array([100, 10, 1])
+    np.testing.assert_array_equal(train.labels, shown)
+    # All 1,000 modes alike: counts of mean 128, so of standard deviation 11.3.
+    counts = np.bincount(shown, minlength=1000)
+    assert len(counts) == 1000
+    assert abs(counts - 128).max() < 5 * 11.3
+    assert 10.3 < counts.std() < 12.3
+    monkeypatch.setenv(data.ENVIRONMENT_VARIABLE, str(path))
+    np.testing.assert_array_equal(data.load("stacked_mnist").images, train.images)
+    test = data.load("stacked_mnist", split="test")
+    assert len(test.images) == 26_000
+    assert not np.array_equal(test.labels, train.labels[:26_000])
+    np.savez(path, x_train=np.zeros([5, 4, 4, 3], np.uint8))
+    with pytest.raises(InputError, match="expected grey digits"):
+        data.load("stacked_mnist")
+
+
 def test_keras_cache_of_fashion_mnist(offline, tmp_path):
     folder = tmp_path / "keras/datasets/fashion-mnist"
     folder.mkdir(parents=True)

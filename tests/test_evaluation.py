@@ -247,6 +247,24 @@ def test_any_keras_model_extracts_features():
         evaluate(Samples(images), Reference(Samples(images)), ["fid"])
 
 
+def test_classes_of_three_channels_are_combinations(halves):
+    _, (digits, _) = halves
+    parts = np.split(digits[:600], 3)
+    stacked = Samples(np.concatenate(parts, axis=-1))
+    order = [np.stack(np.split(x, 3, axis=-1)) for x in stacked.images]  # [3, 28, 28, 1] each
+    each = [evaluation.default_network()(x) for x in order]
+    np.testing.assert_allclose(
+        stacked.features, [x["features"].ravel() for x in each], rtol=1e-4, atol=1e-5
+    )
+    classes = [x["probabilities"].argmax(axis=1) @ [100, 10, 1] for x in each]
+    np.testing.assert_array_equal(stacked.probabilities.argmax(axis=1), classes)
+    np.testing.assert_allclose(stacked.probabilities.sum(axis=1), 1, rtol=1e-4)
+    assert evaluate(stacked, Reference(stacked), ["modes", "class_kl"]) == {
+        "modes": len(set(classes)),
+        "class_kl": 0.0,
+    }
+
+
 def test_features_that_are_not_finite_are_refused():
     images = np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1)
     model = keras.Sequential([keras.Input([None, None, 1]), keras.layers.Rescaling(np.inf)])
