@@ -1,6 +1,8 @@
 """From the study's tables to what RESULTS.md and README.md say of the papers' claims.
 
-python -m benchmarks.claims          writes their tables and the figures anew
+python -m benchmarks.claims                       writes their tables and the figures anew
+python -m benchmarks.claims BLOCK                 prints one table
+python -m benchmarks.claims samples FOLDER SEED   draws the samples that the study left there
 
 A block of theirs from `<!-- study: NAME -->` to `<!-- end -->` is the text of a function in BLOCKS.
 An interval holds the median of 95 % of 10,000 resamplings of the seeds (of five, that is their
@@ -19,7 +21,6 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "benchmarks" / "study.csv"
 COURSES = ROOT / "benchmarks" / "study-courses.csv"
-FIGURES = ROOT / "docs" / "study"
 PAGES = ("RESULTS.md", "README.md")
 
 RESAMPLINGS, FEWEST = 10_000, 5
@@ -69,6 +70,10 @@ def shown(found, digits=3):
     return value if low in (high, "nan") else f"{value} ({low} to {high})"
 
 
+def middle(rows, name):
+    return shown(interval(list(rows.values(name).values())))
+
+
 def compared(one, other, name):
     """The interval of the ratio of `one` to `other`, seed by seed, and of how many seeds."""
     a, b = one.values(name), other.values(name)
@@ -113,7 +118,7 @@ def scores_table(rows, names):
     lines = []
     for key in rows.distinct("arch", "setting", "loss"):
         of = rows.where(**dict(zip(("arch", "setting", "loss"), key, strict=True)))
-        cells = [shown(interval(list(of.values(name).values()))) for name in names]
+        cells = [middle(of, name) for name in names]
         lines.append([*key, len(of), *cells])
     return table(["arch", "setting", "loss", "seeds", *(f"`{n}`" for n in names)], lines)
 
@@ -169,34 +174,38 @@ def noise(rows, _):
         of = {a: at.where(arch=a, setting=setting, loss=loss) for a in ("dcgan", "mlp")}
         ratio = compared(of["dcgan"], of["mlp"], "noise")
         if ratio:
-            each = (shown(interval(list(of[a].values("noise").values()))) for a in of)
-            lines.append([setting, loss, *each, shown(ratio), verdict(ratio, below=0.5)])
+            cells = (middle(of[a], "noise") for a in of)
+            lines.append([setting, loss, *cells, shown(ratio), verdict(ratio, below=0.5)])
     return table(["setting", "loss", "`dcgan`", "`mlp`", "ratio", "below a half"], lines)
+
+
+def early(courses, arch, last):
+    """{loss: rows of each seed's mean gradient and mean lead of D} of the steps up to `last`."""
+    at = Rows(r for r in courses.where(part="gradients", arch=arch) if r["step"] <= last)
+    return {
+        loss: Rows(
+            {
+                "seed": seed,
+                "gradient": np.mean([r["gradient"] for r in at.where(loss=loss, seed=seed)]),
+                "lead": np.mean(
+                    [r["d_real"] - r["d_fake"] for r in at.where(loss=loss, seed=seed)]
+                ),
+            }
+            for (seed,) in at.where(loss=loss).distinct("seed")
+        )
+        for loss in ("non_saturating", "minimax")
+    }
 
 
 def gradients(_, courses):
     lines = []
-    at = courses.where(part="gradients")
-    for (arch,) in at.distinct("arch"):
-        for first, last in ((20, 100), (20, 500)):
-            means = {}
-            for loss in ("non_saturating", "minimax"):
-                of = Rows(r for r in at.where(arch=arch, loss=loss) if first <= r["step"] <= last)
-                means[loss] = Rows(
-                    {
-                        "seed": seed,
-                        "gradient": np.mean([r["gradient"] for r in of.where(seed=seed)]),
-                        "lead": np.mean([r["d_real"] - r["d_fake"] for r in of.where(seed=seed)]),
-                    }
-                    for (seed,) in of.distinct("seed")
-                )
-            ratio = compared(means["non_saturating"], means["minimax"], "gradient")
-            cells = [
-                shown(interval(list(rows.values(name).values())))
-                for name in ("gradient", "lead")
-                for rows in means.values()
-            ]
-            lines.append([arch, f"1 to {last}", *cells, shown(ratio), verdict(ratio, above=2)])
+    for (arch,) in courses.where(part="gradients").distinct("arch"):
+        for last in (100, 500):
+            of = early(courses, arch, last)
+            ratio = compared(*of.values(), "gradient")
+            if ratio:
+                cells = [middle(rows, n) for n in ("gradient", "lead") for rows in of.values()]
+                lines.append([arch, f"1 to {last}", *cells, shown(ratio), verdict(ratio, above=2)])
     header = [
         "arch", "steps", "‖∇G‖ non_saturating", "minimax", "D's lead, non_saturating", "minimax",
         "ratio of ‖∇G‖", "above 2",
@@ -204,31 +213,28 @@ def gradients(_, courses):
     return table(header, lines)
 
 
+def from_half(courses, setting):
+    """The interval of how far D(x) and D(G(z)) are from 1/2 in the last row of each run."""
+    at = courses.where(part="half", setting=setting)
+    last = at.where(step=max(r["step"] for r in at))
+    return interval([abs(r["d_real"] - 0.5) / 2 + abs(r["d_fake"] - 0.5) / 2 for r in last])
+
+
 def half(_, courses):
     lines = []
     at = courses.where(part="half")
+    ends = sorted({r["step"] for r in at})
+    ends = [ends[i] for i in (0, len(ends) // 2, -1)] if ends else []
     for (setting,) in at.distinct("setting"):
-        of = at.where(setting=setting)
-        steps = sorted({r["step"] for r in of})
         cells = []
-        for step in (steps[0], steps[len(steps) // 2], steps[-1]):
-            here = of.where(step=step)
+        for step in ends:
+            here = at.where(setting=setting, step=step)
             d = [np.median(list(here.values(name).values())) for name in ("d_real", "d_fake")]
             cells.append(f"{d[0]:.2f}, {d[1]:.2f}")
-        last = of.where(step=steps[-1])
-        distance = interval([abs(r["d_real"] - 0.5) / 2 + abs(r["d_fake"] - 0.5) / 2 for r in last])
-        lines.append([setting, len(last), *cells, shown(distance), verdict(distance, below=0.1)])
-    steps = [f"{steps[i]:,.0f}" for i in (0, len(steps) // 2, -1)]
-    return table(
-        [
-            "setting",
-            "seeds",
-            *(f"D(x), D(G(z)) by step {s}" for s in steps),
-            "from 1/2",
-            "below 0.1",
-        ],
-        lines,
-    )
+        distance = from_half(courses, setting)
+        lines.append([setting, len(here), *cells, shown(distance), verdict(distance, below=0.1)])
+    header = (f"D(x), D(G(z)) by step {step:,.0f}" for step in ends)
+    return table(["setting", "seeds", *header, "from 1/2", "below 0.1"], lines)
 
 
 def steps(rows, _):
@@ -236,7 +242,7 @@ def steps(rows, _):
     at = rows.where(part="steps")
     for (setting,) in at.distinct("setting"):
         of = at.where(setting=setting)
-        cells = [shown(interval(list(of.values(n).values()))) for n in ("steps", "fid", "modes")]
+        cells = [middle(of, n) for n in ("steps", "fid", "modes")]
         if setting == "k = 1":
             lines.append([setting, len(of), *cells, "1", ""])
         else:
@@ -281,17 +287,18 @@ def acceptance(rows, _):
 
 def parzen(rows, _):
     at = rows.where(part="parzen")
-    settings = [s for (s,) in at.distinct("setting")]
+    settings = at.distinct("arch", "setting")
     lines = []
-    for (mark,) in at.distinct("mark"):
-        of = at.where(mark=mark)
-        cells = []
-        for name in ("parzen", "fid"):
-            found = {r["setting"]: r[name] for r in of}
-            cells += [f"{found[s]:.3g}" for s in settings]
-        lines.append([int(mark) // 500, *cells])
-    header = ["epochs", *(f"`{n}`, {s}" for n in ("parzen", "fid") for s in settings)]
-    return table(header, lines)
+    for images in sorted({r["images"] for r in at}):
+        found = {(r["arch"], r["setting"]): r for r in at.where(images=images)}
+        cells = [
+            f"{found[key][name]:.3g}" if key in found else "-"
+            for name in ("parzen", "fid")
+            for key in settings
+        ]
+        lines.append([f"{images / 1e6:.2f}", *cells])
+    header = [f"`{name}`: {', '.join(key)}" for name in ("parzen", "fid") for key in settings]
+    return table(["images, millions", *header], lines)
 
 
 def windows(rows, _):
@@ -318,7 +325,55 @@ def stacked(rows, _):
     return table(header, lines)
 
 
+def summary(rows, courses):
+    """The claims in a table of one line each."""
+    at = losses(rows)
+
+    def of(arch, setting, loss):
+        return at.where(arch=arch, setting=setting, loss=loss)
+
+    found = []  # (claim, measure, interval, bounds)
+    for other in ("minimax", "non_saturating"):
+        for setting in ("plain", "default"):
+            ratio = compared(of("dcgan", setting, "lsgan"), of("dcgan", setting, other), "fid")
+            claim = f"LSGAN's images are better than {other}'s: DCGAN, {setting}"
+            found.append((claim, "ratio of `fid`", ratio, {"below": 1}))
+    for setting, loss in (("plain", "non_saturating"), ("default", "lsgan")):
+        ratio = compared(of("dcgan", setting, loss), of("mlp", setting, loss), "noise")
+        claim = f"DCGAN has much less noise than the simple GAN: {loss}, {setting}"
+        found.append((claim, "ratio of `noise`", ratio, {"below": 0.5}))
+    for arch in ("mlp", "dcgan"):
+        ratio = compared(*early(courses, arch, 500).values(), "gradient")
+        claim = f"The non-saturating loss has much stronger gradients early on: {arch}"
+        found.append((claim, "ratio of ‖∇G‖, 500 steps", ratio, {"above": 2}))
+    for (setting,) in courses.where(part="half").distinct("setting"):
+        claim = f"D(x) and D(G(z)) tend to 1/2: {setting}"
+        found.append((claim, "distance", from_half(courses, setting), {"below": 0.1}))
+    k = rows.where(part="steps")
+    for (setting,) in k.distinct("setting")[1:]:
+        ratio = compared(k.where(setting=setting), k.where(setting="k = 1"), "fid")
+        found.append((f"k = 1 serves better than {setting}", "ratio of `fid`", ratio, {"above": 1}))
+    pairs = [(r["acceptance"], r["fid"]) for r in at if np.isfinite(r["fid"])]
+    if pairs:
+        claim = "Acceptance by its own D measures a generator's quality"
+        found.append((claim, "rank correlation", interval(pairs, spearman), {"below": -0.5}))
+    lines = [
+        [claim, f"{measure} {shown(ratio)}", verdict(ratio, **bounds)]
+        for claim, measure, ratio, bounds in found
+        if ratio
+    ]
+    for key in rows.where(part="parzen").distinct("arch", "setting"):
+        course = rows.where(part="parzen", arch=key[0], setting=key[1])
+        best = max(course, key=lambda r: r["parzen"])
+        outcome = "reached" if best["parzen"] >= 225 else "not reached"
+        measure = f"{best['parzen']:.3g} nats after {best['images'] / 1e6:.1f} million images"
+        claim = f"Adversarial nets reach a Parzen likelihood of 225 on MNIST: {', '.join(key)}"
+        lines.append([claim, measure, f"**{outcome}**"])
+    return table(["Claim", "Measured", ""], lines)
+
+
 BLOCKS = {
+    "claims": summary,
     "equal steps": equal_steps,
     "equal time": equal_time,
     "lsgan": least_squares,
@@ -333,6 +388,167 @@ BLOCKS = {
 }
 
 
+# Figures: each takes a matplotlib Figure, and the rows as the blocks do
+
+
+def boxes(axes, groups, label):
+    """A box and a dot for each value, of {name: values}."""
+    finite = {name: [v for v in values if np.isfinite(v)] for name, values in groups.items()}
+    if not finite:
+        return
+    axes.boxplot(list(finite.values()), tick_labels=list(finite), widths=0.5, showfliers=False)
+    for i, values in enumerate(finite.values()):
+        axes.plot([i + 1] * len(values), values, "o", markersize=3, alpha=0.6)
+    axes.set_ylabel(label)
+    axes.tick_params(axis="x", rotation=30)
+
+
+def draw_losses(figure, rows, _):
+    at = losses(rows)
+    settings = at.distinct("arch", "setting")
+    for axes, (arch, setting) in zip(panels(figure, len(settings)), settings, strict=True):
+        of = at.where(arch=arch, setting=setting)
+        boxes(
+            axes,
+            {n: of.where(loss=n).values("fid").values() for (n,) in of.distinct("loss")},
+            "fid",
+        )
+        axes.set(yscale="log", title=f"{arch}, {setting}")
+        plain_ticks(axes.yaxis)
+
+
+def draw_noise(figure, rows, _):
+    at = losses(rows)
+    settings = at.distinct("setting")
+    for axes, (setting,) in zip(panels(figure, len(settings)), settings, strict=True):
+        of = at.where(setting=setting)
+        groups = of.distinct("loss", "arch")
+        boxes(
+            axes,
+            {
+                f"{a} {n}": of.where(arch=a, loss=n).values("noise").values()
+                for n, a in sorted(groups)
+            },
+            "noise (real images: 1)",
+        )
+        axes.axhline(1, color="grey", linewidth=0.8, linestyle=":")
+        axes.set(title=setting, ylim=(0, None))
+        axes.tick_params(axis="x", rotation=90)
+
+
+def draw_gradients(figure, _, courses):
+    at = courses.where(part="gradients")
+    archs = at.distinct("arch")
+    for axes, (arch,) in zip(panels(figure, len(archs)), archs, strict=True):
+        for (loss,) in at.distinct("loss"):
+            course(axes, at.where(arch=arch, loss=loss), "gradient", loss)
+        axes.set(title=arch, xlabel="step", ylabel="norm of the generator's gradient", yscale="log")
+        plain_ticks(axes.yaxis)
+        axes.legend()
+
+
+def draw_half(figure, _, courses):
+    at = courses.where(part="half")
+    settings = at.distinct("setting")
+    for axes, (setting,) in zip(panels(figure, len(settings)), settings, strict=True):
+        for name, label in (("d_real", "D(x)"), ("d_fake", "D(G(z))")):
+            course(axes, at.where(setting=setting), name, label)
+        axes.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
+        axes.set(title=setting, xlabel="step", ylim=(0, 1))
+        axes.legend()
+
+
+def draw_k(figure, rows, _):
+    at = rows.where(part="steps")
+    groups = {n: at.where(setting=n).values("fid").values() for (n,) in at.distinct("setting")}
+    boxes(panels(figure, 1)[0], groups, "fid after equal time")
+
+
+def draw_acceptance(figure, rows, _):
+    at = losses(rows)
+    settings = at.distinct("arch", "setting")
+    for axes, (arch, setting) in zip(panels(figure, len(settings)), settings, strict=True):
+        of = at.where(arch=arch, setting=setting)
+        for (loss,) in of.distinct("loss"):
+            some = of.where(loss=loss)
+            axes.plot([r["acceptance"] for r in some], [r["fid"] for r in some], "o", label=loss)
+        axes.set(
+            title=f"{arch}, {setting}",
+            xlabel="acceptance",
+            ylabel="fid",
+            yscale="log",
+            xlim=(-0.05, 1.05),
+        )
+        plain_ticks(axes.yaxis)
+        axes.legend(fontsize="x-small")
+
+
+def draw_parzen(figure, rows, _):
+    at = rows.where(part="parzen")
+    axes = panels(figure, 1)[0]
+    for arch, setting in at.distinct("arch", "setting"):
+        points = [(r["images"] / 1e6, r["parzen"]) for r in at.where(arch=arch, setting=setting)]
+        axes.plot(*zip(*points, strict=True), "o-", markersize=3, label=f"{arch}, {setting}")
+    axes.axhline(225, color="grey", linewidth=0.8, linestyle=":", label="the paper: 225")
+    axes.set(xlabel="images, millions", ylabel="Parzen log-likelihood, nats", ylim=(0, 260))
+    axes.legend()
+
+
+def course(axes, rows, name, label):
+    """The median over the seeds, within its range."""
+    steps = sorted({r["step"] for r in rows})
+    values = [list(rows.where(step=s).values(name).values()) for s in steps]
+    (line,) = axes.plot(steps, [np.median(v) for v in values], label=label)
+    low, high = ([f(v) for v in values] for f in (min, max))
+    axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+
+
+def panels(figure, count):
+    """Axes beside each other, two in a row."""
+    wide, high = max(1, min(count, 2)), max(1, -(-count // 2))
+    figure.set_size_inches(5 * wide, 3.5 * high)
+    return figure.subplots(high, wide, squeeze=False).ravel()[:count]
+
+
+def plain_ticks(axis):
+    from matplotlib.ticker import LogLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
+
+
+def draw_samples(figure, folder, seed):
+    """Samples of each network and loss, those of one arch from the same latents."""
+    from matplotlib.image import imread
+
+    names = [
+        (f"{arch}, {setting}", loss, folder / f"losses-{arch}-{loss}-{setting}-{seed}-3000.png")
+        for arch in ("mlp", "dcgan")
+        for setting in ("plain", "default")
+        for loss in ("minimax", "non_saturating", "lsgan")
+    ]
+    figure.set_size_inches(9, 12)
+    for axes, (title, loss, path) in zip(figure.subplots(4, 3).ravel(), names, strict=True):
+        axes.imshow(imread(path), cmap="gray", interpolation="nearest")
+        axes.set_title(f"{title}: {loss}", fontsize="small")
+        axes.axis("off")
+
+
+FIGURES = {
+    "losses": draw_losses,
+    "noise": draw_noise,
+    "gradients": draw_gradients,
+    "half": draw_half,
+    "k": draw_k,
+    "acceptance": draw_acceptance,
+    "parzen": draw_parzen,
+}
+
+
+# Pages
+
+
 def rendered(text, rows, courses):
     """The text of a page with its blocks made anew."""
 
@@ -344,14 +560,27 @@ def rendered(text, rows, courses):
 
 
 def write(table, courses, folder):
-    """Renders the pages of this project into a folder."""
+    """Renders the pages of this project, and draws the figures, into a folder."""
+    from matplotlib.figure import Figure
+
     rows, courses = Rows.read(table), Rows.read(courses)
     for page in PAGES:
         (folder / page).write_text(rendered((ROOT / page).read_text(), rows, courses))
+    (folder / "docs/study").mkdir(parents=True, exist_ok=True)
+    for name, draw in FIGURES.items():
+        figure = Figure(layout="constrained")
+        draw(figure, rows, courses)
+        figure.savefig(folder / f"docs/study/{name}.png")
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
+        case ["samples", folder, seed]:
+            from matplotlib.figure import Figure
+
+            figure = Figure(layout="constrained")
+            draw_samples(figure, Path(folder), seed)
+            figure.savefig(ROOT / "docs/study/samples.png")
         case [name]:
             print(BLOCKS[name](Rows.read(TABLE), Rows.read(COURSES)))
         case _:

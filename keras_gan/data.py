@@ -327,7 +327,7 @@ def _synthetic(split):
 
 
 def _stack(digits, split):
-    """Three random digits as the channels of an image: Metz et al. 2017, section 3.3.1.
+    """Three random digits as the channels of an image, 1,000 kinds: Metz et al. 2017.
 
     Always the same: 128,000 for training and 26,000 for tests, with labels from 0 to 999.
     """
