@@ -24,6 +24,7 @@ import numpy as np
 
 import keras_gan
 from benchmarks import claims
+from benchmarks.scores import blurred
 from keras_gan import data
 from keras_gan._lazy import keras, load_tensorflow, tf
 from keras_gan.config import Config
@@ -77,6 +78,10 @@ class Run:
     marks: tuple = ()
     course: int = 0
 
+    @property
+    def dataset(self):
+        return "stacked_mnist" if self.part == "stacked" else "mnist"
+
     def key(self, mark):
         return tuple(map(str, (self.part, self.arch, self.loss, self.setting, self.seed, mark)))
 
@@ -87,6 +92,7 @@ def runs_of_losses(seed):
             yield Run("losses", arch, loss, "plain", seed, PLAIN, (3000, "45s"))
         for loss in LOSSES:
             yield Run("losses", arch, loss, "default", seed, DEFAULT, (3000, "45s"))
+    yield Run("losses", "maxout", "non_saturating", "published", seed, DEFAULT, (3000, "45s"))
 
 
 def runs_of_gradients(seed):
@@ -175,11 +181,11 @@ def shortened(runs):
 # Training
 
 
-def prepare(short):
+def prepare(in_short):
     """What each process does first."""
     load_tensorflow()
     tf.config.experimental.enable_op_determinism()  # as train.py does on a CPU
-    if short:
+    if in_short:
         globals().update(SHORT)
 
 
@@ -193,26 +199,29 @@ def real(dataset):
     return train, Reference(Samples(known), Samples(test.images))
 
 
-def train(run):
-    """Trains a run, and appends its rows to the tables as it comes to its marks."""
-    keras.backend.clear_session()
-    dataset = "stacked_mnist" if run.part == "stacked" else "mnist"
-    architecture = ARCHITECTURES[run.arch]
+def build(run):
+    """(GAN, its training images, the settings in full)."""
     settings = {**run.settings, "arch": run.arch, "loss": run.loss, "seed": run.seed}
     beta_1 = settings.pop("beta_1", None)
+    architecture = ARCHITECTURES[run.arch]
+    images = real(run.dataset)[0].images
+    if run.dataset == "mnist":
+        images = images[: architecture.mnist_images]
+    config = Config(**settings).resolve(len(images))
     if beta_1 is not None:
         ARCHITECTURES[run.arch] = dataclasses.replace(
             architecture, optimizer=lambda rate: keras.optimizers.Adam(rate, beta_1=beta_1)
         )
-    known = real(dataset)[0].images
-    if dataset == "mnist":
-        known = known[: architecture.mnist_images]
-    config = Config(**settings).resolve(len(known))
     try:
-        gan = keras_gan.training.build(config, known)
+        return keras_gan.training.build(config, images), images, config
     finally:
         ARCHITECTURES[run.arch] = architecture
-    recorder = [GradientNorm()] if run.course else []
+
+
+def train(run):
+    """Trains a run, and appends its rows to the tables as it comes to its marks."""
+    keras.backend.clear_session()
+    gan, images, config = build(run)
     seconds = tf.Variable(0.0, dtype=tf.float64)
     state = tf.train.CheckpointManager(
         tf.train.Checkpoint(gan=gan, seconds=seconds),
@@ -223,61 +232,54 @@ def train(run):
     marks = [mark for mark in run.marks if run.key(mark) not in done]
     if len(marks) < len(run.marks) and state.latest_checkpoint:
         state.checkpoint.restore(state.latest_checkpoint)
+    minibatches = {"seed": run.seed, "minibatches": config.d_steps}
     while marks:
         stop = Until(marks, float(seconds))
+        callbacks = [keras_gan.callbacks.TerminateOnNonFinite(), stop]
         begin = time.monotonic()
         try:
             history = gan.fit(
-                data.batches(
-                    known,
-                    config.batch_size,
-                    seed=run.seed,
-                    start=int(gan.step),
-                    minibatches=config.d_steps,
-                ),
+                data.batches(images, config.batch_size, start=int(gan.step), **minibatches),
                 steps_per_epoch=run.course or 10**6,
                 epochs=10**6 if run.course else 1,
                 shuffle=False,
                 verbose=0,
-                callbacks=[keras_gan.callbacks.TerminateOnNonFinite(), *recorder, stop],
-            )
+                callbacks=[GradientNorm(), *callbacks] if run.course else callbacks,
+            ).history
         except FloatingPointError as error:
             print(run, error, flush=True)
             append(TABLE, [[*run.key(mark), int(gan.step)] for mark in marks])
             return
         seconds.assign_add(time.monotonic() - begin)
         if run.course:
-            logs = zip(*(history.history[x] for x in ("d_real", "d_fake", "gradient")), strict=True)
-            append(
-                COURSES,
-                [
-                    [*run.key("")[:-1], (i + 1) * run.course, *(f"{x:.5g}" for x in values)]
-                    for i, values in enumerate(logs)
-                ],
-            )
-        count = int(gan.step) * config.batch_size * config.d_steps
-        about = [int(gan.step), count, f"{float(seconds):.1f}"]
+            logs = zip(*(history[name] for name in COURSE_FIELDS[-3:]), strict=True)
+            key = run.key("")[:-1]
+            lines = [[*key, (i + 1) * run.course, *map(rounded, x)] for i, x in enumerate(logs)]
+            append(COURSES, lines)
         if run.part in ("losses", "stacked"):
             FOLDER.mkdir(parents=True, exist_ok=True)
             name = "-".join(run.key(stop.reached[0]))
             write_grid(FOLDER / f"{name}.png", to_uint8(gan.generate(36)))
+        count = int(gan.step) * config.batch_size * config.d_steps
+        about = [int(gan.step), count, f"{float(seconds):.1f}"]
         for mark in stop.reached:
             for name, scores in scored(run, gan, briefly=isinstance(mark, str)).items():
                 key = dataclasses.replace(run, setting=name).key(mark)
-                append(TABLE, [[*key, *about, *(f"{scores[x]:.5g}" for x in SCORES)]])
+                append(TABLE, [[*key, *about, *(rounded(scores[x]) for x in SCORES)]])
             marks.remove(mark)
         if marks:
             state.save()
     shutil.rmtree(state.directory, ignore_errors=True)
 
 
+def rounded(number):
+    return f"{number:.5g}"
+
+
 def scored(run, gan, briefly):
     """{setting: scores} of a trained GAN, and of what the run's part compares it with."""
-    if run.part == "stacked":
-        sets = {run.setting: gan.generate(STACKED)}
-    else:
-        sets = {run.setting: gan.generate(SAMPLES)}
-    if run.arch == "maxout":
+    sets = {run.setting: gan.generate(STACKED if run.part == "stacked" else SAMPLES)}
+    if run.setting == "published" and gan.ema_decay:
         bare = keras_gan.GAN(gan.generator, gan.discriminator, latent=gan.latent)
         sets = {
             run.setting: bare.generate(SAMPLES),
@@ -299,13 +301,6 @@ def scored(run, gan, briefly):
         except keras_gan.InputError as error:
             print(run, error, flush=True)
     return found
-
-
-def blurred(images):
-    """Each pixel the mean of 3 x 3; uint8 or float [n, H, W, C]."""
-    edged = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(edged, (3, 3), axis=(1, 2))
-    return windows.mean(axis=(-2, -1), dtype=np.float32).astype(images.dtype)
 
 
 def digit_scores(samples, gan, briefly):
@@ -404,22 +399,23 @@ def row_key(row):
 
 
 def main(parts):
-    short = parts == ["short"]
-    if short:
+    in_short = parts == ["short"]
+    if in_short:
         globals().update(SHORT)
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir(parents=True)
         known, test = (data.load("synthetic", split=split) for split in ("train", "test"))
-        np.savez(DATA_PATH, x_train=known.images, y_train=known.labels, x_test=test.images)
+        arrays = {"x_train": known.images, "y_train": known.labels, "x_test": test.images}
+        np.savez(DATA_PATH, **{name: array[:6000] for name, array in arrays.items()})
     for path, fields in ((TABLE, FIELDS), (COURSES, COURSE_FIELDS)):
         if not path.exists():
             append(path, [fields])
-    names = PARTS if short or not parts else parts
+    names = PARTS if in_short or not parts else parts
     runs = [run for seed in range(SEEDS) for part in names for run in PARTS[part](seed)]
     done = {row_key(row) for row in rows(TABLE)}
     missing = [
         run
-        for run in (shortened(runs) if short else runs)
+        for run in (shortened(runs) if in_short else runs)
         if any(run.key(mark) not in done for mark in run.marks)
     ]
     os.environ.update(TF_NUM_INTRAOP_THREADS="1", OPENBLAS_NUM_THREADS="1")
@@ -427,12 +423,12 @@ def main(parts):
         int(os.environ.get("JOBS", os.cpu_count())),
         multiprocessing.get_context("spawn"),
         prepare,
-        [short],
+        [in_short],
         max_tasks_per_child=20,
     ) as pool:
         for i, _ in enumerate(pool.map(train, missing)):
             print(f"{i + 1} of {len(missing)}", flush=True)
-    claims.write(TABLE, COURSES, FOLDER if short else ROOT)
+    claims.write(TABLE, COURSES, FOLDER if in_short else ROOT)
 
 
 if __name__ == "__main__":
