@@ -136,9 +136,9 @@ def runs_of_windows(seed):
 def runs_of_stacked(seed):
     if seed == 0:
         for loss in PAPERS:
-            yield Run("stacked", "dcgan", loss, "plain", 0, {**PLAIN, "latent_dim": 64}, (8000,))
+            yield Run("stacked", "dcgan", loss, "plain", 0, {**PLAIN, "latent_dim": 64}, (5000,))
         for loss in LOSSES:
-            marks = (8000, 16_000, 32_000) if loss == "relativistic" else (8000,)
+            marks = (5000, 16_000, 32_000) if loss == "relativistic" else (5000,)
             yield Run("stacked", "dcgan", loss, "default", 0, {"latent_dim": 64}, marks)
 
 
@@ -424,7 +424,6 @@ def main(parts):
         multiprocessing.get_context("spawn"),
         prepare,
         [in_short],
-        max_tasks_per_child=20,
     ) as pool:
         for i, _ in enumerate(pool.map(train, missing)):
             print(f"{i + 1} of {len(missing)}", flush=True)
