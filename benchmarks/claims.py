@@ -24,6 +24,10 @@ COURSES = ROOT / "benchmarks" / "study-courses.csv"
 PAGES = ("RESULTS.md", "README.md")
 
 RESAMPLINGS, FEWEST = 10_000, 5
+ORDER = (
+    "mlp", "dcgan", "maxout", "plain", "default", "published",
+    "minimax", "non_saturating", "lsgan", "hinge", "wasserstein", "relativistic",
+)  # fmt: skip
 KINDS = 9  # of digits: fewer among 10,000 samples are a collapse
 
 
@@ -93,7 +97,7 @@ def verdict(found, below=None, above=None):
         outcome = "supported" if high < below else "contradicted" if low > below else "undecided"
     else:
         outcome = "supported" if low > above else "contradicted" if high < above else "undecided"
-    return f"**{outcome}**"
+    return outcome
 
 
 def table(header, lines):
@@ -106,8 +110,9 @@ def table(header, lines):
 
 
 def losses(rows, timed=False):
-    """The runs of the losses at equal steps, or after equal time."""
-    return Rows(r for r in rows.where(part="losses") if r["mark"].endswith("s") == timed)
+    """The runs of the losses at equal steps, or after equal time, from the first papers on."""
+    at = [r for r in rows.where(part="losses") if r["mark"].endswith("s") == timed]
+    return Rows(sorted(at, key=lambda r: [ORDER.index(r[n]) for n in ("arch", "setting", "loss")]))
 
 
 def equal_steps(rows, _):
@@ -339,18 +344,22 @@ def stacked(rows, _):
 
 
 def summary(rows, courses):
-    """A line for each claim and where it was measured."""
+    """A line for each claim, with what was measured where below the verdict."""
     at = losses(rows)
+    found = []  # (claim, measure, where, measured, verdict)
+
+    def add(claim, measure, where, measured, **bounds):
+        if measured:
+            found.append((claim, measure, where, shown(measured), verdict(measured, **bounds)))
 
     def of(arch, setting, loss):
         return at.where(arch=arch, setting=setting, loss=loss)
 
-    found = []  # (claim, where, measure, interval, bounds)
     for other in ("minimax", "non_saturating"):
         claim = f"LSGAN's images are better than those of the GAN loss, {other}"
         for arch, setting in at.distinct("arch", "setting"):
             ratio = compared(of(arch, setting, "lsgan"), of(arch, setting, other), "fid")
-            found.append((claim, f"{arch}, {setting}", "ratio of `fid`", ratio, {"below": 1}))
+            add(claim, "ratio of `fid`", f"{arch}, {setting}", ratio, below=1)
     claim = "DCGAN's output has much less noise than the simple GAN's"
     for simple in (("mlp", "plain"), ("mlp", "default"), ("maxout", "published")):
         for setting in ("plain", "default"):
@@ -358,52 +367,47 @@ def summary(rows, courses):
                 dcgan = of("dcgan", setting, "non_saturating")
                 ratio = compared(dcgan, of(*simple, "non_saturating"), "noise")
                 where = f"dcgan, {setting}, to {', '.join(simple)}"
-                found.append((claim, where, "ratio of `noise`", ratio, {"below": 0.5}))
-    claim = "The non-saturating loss has much stronger gradients early on"
+                add(claim, "ratio of `noise`", where, ratio, below=0.5)
     for arch in ("mlp", "dcgan"):
         ratio = compared(*early(courses, arch, 500).values(), "gradient")
-        found.append((claim, f"{arch}, 500 steps", "ratio of norms", ratio, {"above": 2}))
+        claim = "The non-saturating loss has much stronger gradients in the first 500 steps"
+        add(claim, "ratio of norms", arch, ratio, above=2)
     for (setting,) in courses.where(part="half").distinct("setting"):
         distance = from_half(courses, setting)
-        claim = "D(x) and D(G(z)) tend to 1/2"
-        found.append((claim, f"mlp, {setting}", "distance", distance, {"below": 0.1}))
+        add("D(x) and D(G(z)) tend to 1/2", "distance", f"mlp, {setting}", distance, below=0.1)
     k = rows.where(part="steps")
     for (setting,) in k.distinct("setting")[1:]:
         ratio = compared(k.where(setting=setting), k.where(setting="k = 1"), "fid")
-        claim = "One step of D is enough: more are no better at equal compute"
-        found.append((claim, f"mlp, {setting}", "ratio of `fid`", ratio, {"above": 1}))
+        claim = "One step of D is enough: more are worse at equal compute"
+        add(claim, "ratio of `fid`", f"mlp, {setting}", ratio, above=1)
     pairs = [(r["acceptance"], r["fid"]) for r in at if np.isfinite(r["fid"])]
-    if pairs:
-        claim = "Acceptance by its own D measures a generator's quality"
-        found.append(
-            (claim, "all runs", "rank correlation", interval(pairs, spearman), {"below": -0.5})
-        )
-    lines = [
-        [claim, where, f"{measure} {shown(value)}", verdict(value, **bounds)]
-        for claim, where, measure, value, bounds in found
-        if value
-    ]
+    claim = "Acceptance by its own D measures a generator's quality"
+    correlation = pairs and interval(pairs, spearman)
+    add(claim, "rank correlation", "all runs", correlation, below=-0.5)
     claim = "Adversarial nets reach a Parzen likelihood of 225"
-    for key in rows.where(part="parzen").distinct("arch", "setting"):
-        course = rows.where(part="parzen", arch=key[0], setting=key[1])
-        best = max(course, key=lambda r: r["parzen"])
-        outcome = "reached" if best["parzen"] >= 225 else "not reached"
-        measure = f"{best['parzen']:.3g} nats, {best['images'] / 1e6:.1f} million images"
-        lines.append([claim, ", ".join(key), measure, f"**{outcome}**"])
+    for arch, setting in rows.where(part="parzen").distinct("arch", "setting"):
+        best = max(rows.where(part="parzen", arch=arch, setting=setting), key=lambda r: r["parzen"])
+        measured = f"{best['parzen']:.0f} after {best['images'] / 1e6:.1f} million images"
+        outcome = "supported" if best["parzen"] >= 225 else "contradicted"
+        found.append((claim, "nats", f"{arch}, {setting}", measured, outcome))
+    claim = "A GAN finds all 1,000 modes of stacked MNIST"
     for (setting,) in rows.where(part="stacked").distinct("setting"):
         # The most modes, and of equal ones the least divergence.
-        of = rows.where(part="stacked", setting=setting)
-        best = max(of, key=lambda r: (r["modes"], -r["class_kl"]))
-        outcome = "reached" if best["modes"] == 1000 else "not reached"
-        measure = f"{best['modes']:,.0f} modes, KL {best['class_kl']:.3g}"
-        where = f"dcgan, {setting}, {best['loss']}"
-        lines.append(
-            ["A GAN finds all 1,000 modes of stacked MNIST", where, measure, f"**{outcome}**"]
+        best = max(
+            rows.where(part="stacked", setting=setting), key=lambda r: (r["modes"], -r["class_kl"])
         )
-    for line, before in reversed(list(zip(lines[1:], lines, strict=False))):
-        if line[0] == before[0]:
-            line[0] = ""
-    return table(["Claim", "Where", "Measured", ""], lines)
+        measured = f"{best['modes']:,.0f}, KL {best['class_kl']:.3g}"
+        outcome = "supported" if best["modes"] == 1000 else "contradicted"
+        found.append((claim, "modes", f"dcgan, {setting}, {best['loss']}", measured, outcome))
+    verdicts = ("supported", "undecided", "contradicted")
+    lines = []
+    for claim, measure in dict.fromkeys(f[:2] for f in found):
+        cells = [
+            "<br>".join(f"{f[2]}: {f[3]}" for f in found if f[0] == claim and f[-1] == outcome)
+            for outcome in verdicts
+        ]
+        lines.append([f"{claim} ({measure})", *cells])
+    return table(["Claim (and measure)", *verdicts], lines)
 
 
 BLOCKS = {
@@ -437,9 +441,15 @@ def boxes(axes, groups, label):
     axes.tick_params(axis="x", rotation=30)
 
 
+def compared_settings(rows):
+    """(arch, setting) of which several losses were trained."""
+    settings = rows.distinct("arch", "setting")
+    return [(a, s) for a, s in settings if len(rows.where(arch=a, setting=s).distinct("loss")) > 1]
+
+
 def draw_losses(figure, rows, _):
     at = losses(rows)
-    settings = at.distinct("arch", "setting")
+    settings = compared_settings(at)
     for axes, (arch, setting) in zip(panels(figure, len(settings)), settings, strict=True):
         of = at.where(arch=arch, setting=setting)
         boxes(
@@ -453,20 +463,19 @@ def draw_losses(figure, rows, _):
 
 def draw_noise(figure, rows, _):
     at = losses(rows)
-    settings = at.distinct("setting")
+    published = at.where(setting="published")
+    settings = [setting for setting in at.distinct("setting") if setting != ("published",)]
     for axes, (setting,) in zip(panels(figure, len(settings)), settings, strict=True):
-        of = at.where(setting=setting)
-        groups = of.distinct("loss", "arch")
+        of = Rows(at.where(setting=setting) + published)
+        groups = sorted(of.distinct("loss", "arch"), key=lambda x: ORDER.index(x[0]))
         boxes(
             axes,
-            {
-                f"{a} {n}": of.where(arch=a, loss=n).values("noise").values()
-                for n, a in sorted(groups)
-            },
+            {f"{a} {n}": of.where(arch=a, loss=n).values("noise").values() for n, a in groups},
             "noise (real images: 1)",
         )
         axes.axhline(1, color="grey", linewidth=0.8, linestyle=":")
-        axes.set(title=setting, ylim=(0, None))
+        axes.set(title=f"{setting} (maxout: published)", yscale="log")
+        plain_ticks(axes.yaxis)
         axes.tick_params(axis="x", rotation=90)
 
 
@@ -500,7 +509,7 @@ def draw_k(figure, rows, _):
 
 def draw_acceptance(figure, rows, _):
     at = losses(rows)
-    settings = at.distinct("arch", "setting")
+    settings = compared_settings(at)
     for axes, (arch, setting) in zip(panels(figure, len(settings)), settings, strict=True):
         of = at.where(arch=arch, setting=setting)
         for (loss,) in of.distinct("loss"):
@@ -556,7 +565,10 @@ def panels(figure, count):
     """Axes beside each other, two in a row."""
     wide, high = max(1, min(count, 2)), max(1, -(-count // 2))
     figure.set_size_inches(5 * wide, 3.5 * high)
-    return figure.subplots(high, wide, squeeze=False).ravel()[:count]
+    axes = figure.subplots(high, wide, squeeze=False).ravel()
+    for spare in axes[count:]:
+        spare.set_axis_off()
+    return axes[:count]
 
 
 def plain_ticks(axis):

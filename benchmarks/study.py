@@ -25,7 +25,7 @@ import numpy as np
 import keras_gan
 from benchmarks import claims
 from benchmarks.scores import blurred
-from keras_gan import data
+from keras_gan import data, networks
 from keras_gan._lazy import keras, load_tensorflow, tf
 from keras_gan.config import Config
 from keras_gan.evaluation import VALIDATION
@@ -46,6 +46,20 @@ SAMPLES = 10_000
 PAIRED = 5_000  # of them, for the scores that compare all pairs
 STACKED = 26_000  # samples of stacked MNIST, and real images they are compared with
 
+
+def adam_of_2015(rate):
+    return keras.optimizers.Adam(rate, beta_1=0.5)
+
+
+ANNEALED = 96_000  # updates
+
+
+def annealed(rate):
+    """This library's Adam, but its rate falls evenly to 0."""
+    rate = keras.optimizers.schedules.PolynomialDecay(rate, ANNEALED, end_learning_rate=0.0)
+    return networks.adam(rate)
+
+
 # What Radford et al. 2015 train with, but for the size of the batch.
 PLAIN = {
     "penalty": "none",
@@ -53,7 +67,7 @@ PLAIN = {
     "simultaneous": False,
     "g_lr": 2e-4,
     "d_lr": 2e-4,
-    "beta_1": 0.5,
+    "optimizer": adam_of_2015,
 }
 DEFAULT = {}
 PAPERS = ("minimax", "non_saturating", "lsgan")
@@ -64,9 +78,9 @@ LOSSES = (*PAPERS, "hinge", "wasserstein", "relativistic")
 class Run:
     """One training, and when to score it.
 
-    `settings` are those of a `Config`, and `beta_1` of Adam's. `marks` are counts of generator
-    updates, or seconds of training where they end in s. `course`: updates from one row of
-    study-courses.csv to the next, 0 for none.
+    `settings` are those of a `Config`, and `optimizer` in the place of the architecture's. `marks`
+    are counts of generator updates, or seconds of training where they end in s. `course`: updates
+    from one row of study-courses.csv to the next, 0 for none.
     """
 
     part: str
@@ -140,6 +154,9 @@ def runs_of_stacked(seed):
         for loss in LOSSES:
             marks = (5000, 16_000, 32_000) if loss == "relativistic" else (5000,)
             yield Run("stacked", "dcgan", loss, "default", 0, {"latent_dim": 64}, marks)
+        settings = {"latent_dim": 64, "optimizer": annealed}
+        marks = (32_000, 64_000, ANNEALED)
+        yield Run("stacked", "dcgan", "relativistic", "annealed", 0, settings, marks)
 
 
 PARTS = {
@@ -202,16 +219,13 @@ def real(dataset):
 def build(run):
     """(GAN, its training images, the settings in full)."""
     settings = {**run.settings, "arch": run.arch, "loss": run.loss, "seed": run.seed}
-    beta_1 = settings.pop("beta_1", None)
     architecture = ARCHITECTURES[run.arch]
+    optimizer = settings.pop("optimizer", architecture.optimizer)
     images = real(run.dataset)[0].images
     if run.dataset == "mnist":
         images = images[: architecture.mnist_images]
     config = Config(**settings).resolve(len(images))
-    if beta_1 is not None:
-        ARCHITECTURES[run.arch] = dataclasses.replace(
-            architecture, optimizer=lambda rate: keras.optimizers.Adam(rate, beta_1=beta_1)
-        )
+    ARCHITECTURES[run.arch] = dataclasses.replace(architecture, optimizer=optimizer)
     try:
         return keras_gan.training.build(config, images), images, config
     finally:

@@ -63,7 +63,7 @@ def test_a_comparison_is_seed_by_seed():
     ],
 )
 def test_verdict(found, bounds, expected):
-    assert claims.verdict(found, **bounds) == f"**{expected}**"
+    assert claims.verdict(found, **bounds) == expected
 
 
 def test_rank_correlation():
