@@ -51,7 +51,7 @@ def adam_of_2015(rate):
     return keras.optimizers.Adam(rate, beta_1=0.5)
 
 
-ANNEALED = 96_000  # updates
+ANNEALED = 48_000  # updates
 
 
 def annealed(rate):
@@ -155,7 +155,7 @@ def runs_of_stacked(seed):
             marks = (5000, 16_000, 32_000) if loss == "relativistic" else (5000,)
             yield Run("stacked", "dcgan", loss, "default", 0, {"latent_dim": 64}, marks)
         settings = {"latent_dim": 64, "optimizer": annealed}
-        marks = (32_000, 64_000, ANNEALED)
+        marks = (16_000, 32_000, ANNEALED)
         yield Run("stacked", "dcgan", "relativistic", "annealed", 0, settings, marks)
 
 
@@ -432,7 +432,8 @@ def main(parts):
         for run in (shortened(runs) if in_short else runs)
         if any(run.key(mark) not in done for mark in run.marks)
     ]
-    os.environ.update(TF_NUM_INTRAOP_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS")
+    os.environ.update(dict.fromkeys(names, "1"))
     with ProcessPoolExecutor(
         int(os.environ.get("JOBS", os.cpu_count())),
         multiprocessing.get_context("spawn"),
