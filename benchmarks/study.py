@@ -51,12 +51,9 @@ def adam_of_2015(rate):
     return keras.optimizers.Adam(rate, beta_1=0.5)
 
 
-ANNEALED = 48_000  # updates
-
-
-def annealed(rate):
-    """This library's Adam, but its rate falls evenly to 0."""
-    rate = keras.optimizers.schedules.PolynomialDecay(rate, ANNEALED, end_learning_rate=0.0)
+def annealed(steps, rate):
+    """This library's Adam, but its rate falls evenly to 0 in so many updates."""
+    rate = keras.optimizers.schedules.PolynomialDecay(rate, steps, end_learning_rate=0.0)
     return networks.adam(rate)
 
 
@@ -135,11 +132,13 @@ def runs_of_steps(seed):
 
 def runs_of_parzen(seed):
     if seed == 0:
-        epochs = (5, 10, 20, 34, 50, 70, 100, 140, 180, 220, 260, 300, 350, 400, 450, 500)
+        epochs = (5, 10, 20, 34, 50, 70, 100, 140, 180)
         marks = tuple(500 * epoch for epoch in epochs)
         yield Run("parzen", "maxout", "non_saturating", "published", 0, {"ema_decay": 0.999}, marks)
-        marks = tuple(936 * epoch for epoch in (10, 20, 40, 80, 120, 160))
-        yield Run("parzen", "mlp", "non_saturating", "default", 0, DEFAULT, marks)
+        marks = tuple(936 * epoch for epoch in (10, 20, 40, 60))
+        settings = {"optimizer": functools.partial(annealed, marks[-1])}
+        yield Run("parzen", "mlp", "non_saturating", "annealed", 0, settings, marks)
+        yield Run("parzen", "mlp", "non_saturating", "default", 0, DEFAULT, marks[:-1])
 
 
 def runs_of_windows(seed):
@@ -154,8 +153,8 @@ def runs_of_stacked(seed):
         for loss in LOSSES:
             marks = (5000, 16_000, 32_000) if loss == "relativistic" else (5000,)
             yield Run("stacked", "dcgan", loss, "default", 0, {"latent_dim": 64}, marks)
-        settings = {"latent_dim": 64, "optimizer": annealed}
-        marks = (16_000, 32_000, ANNEALED)
+        marks = (16_000, 32_000, 48_000)
+        settings = {"latent_dim": 64, "optimizer": functools.partial(annealed, marks[-1])}
         yield Run("stacked", "dcgan", "relativistic", "annealed", 0, settings, marks)
 
 
