@@ -9,7 +9,7 @@ train: .venv/installed
 	.venv/bin/python train.py $(FLAGS)
 
 test: .venv/installed
-	.venv/bin/python -m pytest $(FLAGS)
+	.venv/bin/python -m pytest -n 2 --dist=loadfile $(FLAGS)
 
 lint: .venv/installed
 	.venv/bin/ruff check .

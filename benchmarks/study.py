@@ -1,16 +1,17 @@
-"""What the papers claim, measured: trains what is missing in study.csv, then writes RESULTS.md.
+"""What the papers claim, measured: trains what is missing in study.csv.
 
 python -m benchmarks.study [PART ...]     on MNIST, some hours; stopped, it goes on where it was
 python -m benchmarks.study short          a minute of synthetic digits, into runs/study-short
 
-As many runs as there are cores train at a time, each on one. benchmarks/claims.py makes the
-tables and figures.
+As many runs as there are cores train at a time, each on one. `python -m benchmarks.claims` makes
+the tables and figures of what is there; the short form makes its own.
 """
 
 import csv
 import dataclasses
 import functools
 import io
+import itertools
 import math
 import multiprocessing
 import os
@@ -184,11 +185,10 @@ SHORT = {
 
 
 def shortened(runs):
-    """Some runs of each part, for 20 updates or a second."""
+    """Every part and setting, and every loss with `mlp`, for 20 updates or a second."""
     first = {}
     for run in runs:
-        if run.loss in PAPERS:
-            first.setdefault((run.part, run.setting, run.arch == "mlp" and run.loss), run)
+        first.setdefault((run.part, run.setting, run.arch == "mlp" and run.loss), run)
     for run in first.values():
         marks = {"1s" if isinstance(mark, str) else 20 for mark in run.marks}
         yield dataclasses.replace(run, marks=tuple(marks), course=min(run.course, 20))
@@ -264,11 +264,6 @@ def train(run):
             append(TABLE, [[*run.key(mark), int(gan.step)] for mark in marks])
             return
         seconds.assign_add(time.monotonic() - begin)
-        if run.course:
-            logs = zip(*(history[name] for name in COURSE_FIELDS[-3:]), strict=True)
-            key = run.key("")[:-1]
-            lines = [[*key, (i + 1) * run.course, *map(rounded, x)] for i, x in enumerate(logs)]
-            append(COURSES, lines)
         if run.part in ("losses", "stacked"):
             FOLDER.mkdir(parents=True, exist_ok=True)
             name = "-".join(run.key(stop.reached[0]))
@@ -276,9 +271,20 @@ def train(run):
         count = int(gan.step) * config.batch_size * config.d_steps
         about = [int(gan.step), count, f"{float(seconds):.1f}"]
         for mark in stop.reached:
-            for name, scores in scored(run, gan, briefly=isinstance(mark, str)).items():
-                key = dataclasses.replace(run, setting=name).key(mark)
-                append(TABLE, [[*key, *about, *(rounded(scores[x]) for x in SCORES)]])
+            lines = [
+                [
+                    *dataclasses.replace(run, setting=name).key(mark),
+                    *about,
+                    *(rounded(scores[x]) for x in SCORES),
+                ]
+                for name, scores in scored(run, gan, briefly=isinstance(mark, str)).items()
+            ]
+            if run.course:
+                logs = zip(*(history[name] for name in COURSE_FIELDS[-3:]), strict=True)
+                key = run.key("")[:-1]
+                steps = itertools.count(run.course, run.course)
+                append(COURSES, [[*key, next(steps), *map(rounded, log)] for log in logs])
+            append(TABLE, lines)
             marks.remove(mark)
         if marks:
             state.save()
@@ -441,7 +447,10 @@ def main(parts):
     ) as pool:
         for i, _ in enumerate(pool.map(train, missing)):
             print(f"{i + 1} of {len(missing)}", flush=True)
-    claims.write(TABLE, COURSES, FOLDER if in_short else ROOT)
+    if in_short:
+        claims.write(TABLE, COURSES, FOLDER)
+    else:
+        print("Now: python -m benchmarks.claims")
 
 
 if __name__ == "__main__":
