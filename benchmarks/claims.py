@@ -5,7 +5,7 @@ python -m benchmarks.claims BLOCK                 prints one table
 python -m benchmarks.claims samples FOLDER SEED   draws the samples that the study left there
 
 A block of theirs from `<!-- study: NAME -->` to `<!-- end -->` is the text of a function in BLOCKS.
-An interval holds the median of 95 % of 10,000 resamplings of the seeds; of five seeds that is
+An interval holds the median of 95 % of 2,000 resamplings of the seeds; of five seeds that is
 their range, and a verdict then says that all of them agree. Two settings are compared seed by
 seed: equal seeds mean equal images and latents, and equal first weights where the networks are
 the same.
@@ -24,7 +24,7 @@ TABLE = ROOT / "benchmarks" / "study.csv"
 COURSES = ROOT / "benchmarks" / "study-courses.csv"
 PAGES = ("RESULTS.md", "README.md")
 
-RESAMPLINGS, FEWEST = 10_000, 5
+RESAMPLINGS, FEWEST = 2000, 5
 ORDER = (
     "mlp", "dcgan", "maxout", "plain", "default", "published",
     "minimax", "non_saturating", "lsgan", "hinge", "wasserstein", "relativistic",
@@ -64,18 +64,18 @@ class Rows(list):
 
 
 def interval(values, statistic=np.median):
-    """(statistic, low, high): the statistic over the first axis, and its bootstrap interval.
+    """(statistic, low, high): a statistic, as NumPy's take an axis, and its bootstrap interval.
 
     Of fewer than five values there is none: NaN.
     """
     values = np.asarray(values, float)
     rng = np.random.default_rng(0)
     if len(values) < FEWEST:
-        return float(statistic(values)), math.nan, math.nan
+        return float(np.squeeze(statistic(values, axis=0))), math.nan, math.nan
     index = rng.integers(len(values), size=[RESAMPLINGS, len(values)])
-    found = [statistic(values[i]) for i in index]
+    found = statistic(values[index], axis=1)
     low, high = np.percentile(found, [2.5, 97.5], method="nearest")  # some may be infinite
-    return float(statistic(values)), float(low), float(high)
+    return float(np.squeeze(statistic(values, axis=0))), float(low), float(high)
 
 
 def shown(found, digits=3):
@@ -312,12 +312,14 @@ def acceptance_and_distance(rows):
     return np.array(cells)
 
 
-def over_all(cells):
-    return spearman(cells.reshape(-1, 2))
+def over_all(cells, axis=0):
+    """`spearman` of all runs of [cells, seeds, 2]; axis=1: of each such array in a stack."""
+    return [over_all(x) for x in cells] if axis else spearman(cells.reshape(-1, 2))
 
 
-def within_each(cells):
-    return np.mean([spearman(cell) for cell in cells])
+def within_each(cells, axis=0):
+    """The mean of each cell's `spearman`, likewise."""
+    return np.mean([[spearman(cell) for cell in x] for x in (cells if axis else [cells])], axis=1)
 
 
 def acceptance(rows, _):

@@ -50,6 +50,41 @@ def test_a_comparison_is_seed_by_seed():
     assert claims.compared(one, Rows([row(seed="7", fid=1.0)]), "fid") is None
 
 
+def test_no_row_twice():
+    for path, key in ((claims.TABLE, Rows.TEXT), (claims.COURSES, (*Rows.TEXT[:-1], "step"))):
+        rows = Rows.read(path)
+        assert len(rows.distinct(*key)) == len(rows) > 100
+
+
+def test_acceptance_within_and_over_all():
+    """Within each of five losses more acceptance is less distance; between them it is more."""
+    rows = Rows(
+        row(loss=loss, seed=str(seed), acceptance=0.1 * i + 0.01 * seed, fid=10.0 * i - seed)
+        for i, loss in enumerate(claims.ORDER[-6:-1])
+        for seed in range(5)
+    )
+    cells = claims.acceptance_and_distance(rows)
+    assert claims.within_each(cells) == pytest.approx(-1)
+    # Blocks of five in reverse: all but the 5 * 10 pairs within them are in order.
+    assert claims.over_all(cells) == pytest.approx(1 - 6 * 5 * 40 / (25 * (25**2 - 1)))
+    low, high = claims.interval(cells, claims.over_all)[1:]
+    # Losses are resampled, and not runs: some samples have one loss five times.
+    assert low < claims.over_all(cells) <= high
+
+
+def test_distance_from_where_the_theory_has_d():
+    def courses(setting):
+        return Rows(
+            row(part="half", setting=setting, seed=str(i), step=step, d_real=0.65, d_fake=0.35)
+            for i in range(5)
+            for step in (200.0, 400.0)
+        )
+
+    assert claims.from_half(courses("plain"), "plain") == pytest.approx((0.15, 0.15, 0.15))
+    smoothed = claims.from_half(courses("label smoothing"), "label smoothing")
+    assert smoothed[0] == pytest.approx((0.20 + 0.10) / 2)
+
+
 @pytest.mark.parametrize(
     ("found", "bounds", "expected"),
     [
@@ -81,12 +116,16 @@ def test_what_can_not_be_scored_is_a_collapse_and_no_gain(tmp_path):
     path = tmp_path / "study.csv"
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("part", "arch", "loss", "setting", "seed", "mark", "fid", "kid", "modes"))
+        writer.writerow(
+            ("part", "arch", "loss", "setting", "seed", "mark", "steps", "fid", "kid", "modes")
+        )
         for seed in range(5):
             good = ("1.5", "0.1", "10") if seed else ()
-            writer.writerow(("losses", "mlp", "lsgan", "plain", seed, "3000", *good))
+            writer.writerow(("losses", "mlp", "lsgan", "plain", seed, "3000", "3000", *good))
             for loss in ("minimax", "non_saturating"):
-                writer.writerow(("losses", "mlp", loss, "plain", seed, "3000", "3", "0.2", "10"))
+                writer.writerow(
+                    ("losses", "mlp", loss, "plain", seed, "3000", "3000", "3", "0.2", "10")
+                )
     text = claims.BLOCKS["lsgan"](Rows.read(path), Rows())
     line = next(line for line in text.splitlines() if "minimax" in line)
     assert "0.5 (0.5 to inf)" in line
