@@ -185,10 +185,12 @@ SHORT = {
 
 
 def shortened(runs):
-    """Every part and setting, and every loss with `mlp`, for 20 updates or a second."""
+    """Every part and network, and every loss with `mlp`, for 20 updates or a second."""
     first = {}
     for run in runs:
-        first.setdefault((run.part, run.setting, run.arch == "mlp" and run.loss), run)
+        setting = run.part in ("losses", "stacked") and run.setting
+        loss = run.arch == "mlp" and run.loss
+        first.setdefault((run.part, run.arch, setting, loss), run)
     for run in first.values():
         marks = {"1s" if isinstance(mark, str) else 20 for mark in run.marks}
         yield dataclasses.replace(run, marks=tuple(marks), course=min(run.course, 20))

@@ -211,7 +211,7 @@ def test_short_form_runs():
     shutil.rmtree(ROOT / "runs/study-short", ignore_errors=True)
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.study", "short"],
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     folder = ROOT / "runs/study-short"
