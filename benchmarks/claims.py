@@ -12,6 +12,7 @@ the same.
 """
 
 import csv
+import itertools
 import math
 import re
 import sys
@@ -62,6 +63,13 @@ class Rows(list):
     def distinct(self, *names):
         return list(dict.fromkeys(tuple(r[n] for n in names) for r in self))
 
+    def cells(self):
+        """{(arch, setting, loss): the rows of its seeds}"""
+        names = ("arch", "setting", "loss")
+        return {
+            key: self.where(**dict(zip(names, key, strict=True))) for key in self.distinct(*names)
+        }
+
 
 def interval(values, statistic=np.median):
     """(statistic, low, high): a statistic, as NumPy's take an axis, and its bootstrap interval.
@@ -70,12 +78,13 @@ def interval(values, statistic=np.median):
     """
     values = np.asarray(values, float)
     rng = np.random.default_rng(0)
+    value = float(statistic(values, axis=0))
     if len(values) < FEWEST:
-        return float(np.squeeze(statistic(values, axis=0))), math.nan, math.nan
+        return value, math.nan, math.nan
     index = rng.integers(len(values), size=[RESAMPLINGS, len(values)])
     found = statistic(values[index], axis=1)
     low, high = np.percentile(found, [2.5, 97.5], method="nearest")  # some may be infinite
-    return float(np.squeeze(statistic(values, axis=0))), float(low), float(high)
+    return value, float(low), float(high)
 
 
 def shown(found, digits=3):
@@ -130,10 +139,8 @@ def equal_time(rows, _):
 
 def scores_table(rows, names):
     lines = []
-    for key in rows.distinct("arch", "setting", "loss"):
-        of = rows.where(**dict(zip(("arch", "setting", "loss"), key, strict=True)))
-        cells = [middle(of, name) for name in names]
-        lines.append([*key, len(of), *cells])
+    for key, of in rows.cells().items():
+        lines.append([*key, len(of), *(middle(of, name) for name in names)])
     return table(["arch", "setting", "loss", "seeds", *(f"`{n}`" for n in names)], lines)
 
 
@@ -186,21 +193,21 @@ def collapsed(rows):
 def noise(rows, _):
     lines = []
     for timed in (False, True):
-        at = losses(rows, timed)
-        dcgans = at.where(arch="dcgan").distinct("setting", "loss")
-        for arch, setting, loss in at.distinct("arch", "setting", "loss"):
-            simple = at.where(arch=arch, setting=setting, loss=loss)
-            for other, same in dcgans:
-                # maxout's published setting has no counterpart: it stands against both.
-                if arch != "dcgan" and same == loss and (arch == "maxout" or other == setting):
-                    dcgan = at.where(arch="dcgan", setting=other, loss=loss)
-                    ratio = compared(dcgan, simple, "noise")
-                    if ratio:
-                        after = "equal time" if timed else "equal steps"
-                        cells = [middle(of, "noise") for of in (dcgan, simple)]
-                        names = f"dcgan, {other}", f"{arch}, {setting}"
-                        outcome = verdict(ratio, below=0.5)
-                        lines.append([after, loss, *names, *cells, shown(ratio), outcome])
+        cells = losses(rows, timed).cells()
+        for (arch, setting, loss), (other, dcgan_setting, same) in itertools.product(cells, cells):
+            if arch == "dcgan" or other != "dcgan" or same != loss:
+                continue
+            # maxout's published setting has no counterpart: it stands against both.
+            if dcgan_setting != setting and arch != "maxout":
+                continue
+            both = cells[other, dcgan_setting, loss], cells[arch, setting, loss]
+            ratio = compared(*both, "noise")
+            if ratio:
+                after = "equal time" if timed else "equal steps"
+                names = f"dcgan, {dcgan_setting}", f"{arch}, {setting}"
+                noises = (middle(of, "noise") for of in both)
+                outcome = verdict(ratio, below=0.5)
+                lines.append([after, loss, *names, *noises, shown(ratio), outcome])
     header = [
         "after", "loss", "a", "b", "`noise` of a", "of b", "ratio", "much less: below 1/2",
     ]  # fmt: skip
@@ -305,11 +312,12 @@ def spearman(pairs):
 
 def acceptance_and_distance(rows):
     """[[acceptance, fid] of each seed] of each network, setting and loss."""
-    cells = []
-    for arch, setting, loss in rows.distinct("arch", "setting", "loss"):
-        of = rows.where(arch=arch, setting=setting, loss=loss)
-        cells.append(np.transpose([list(of.values(n).values()) for n in ("acceptance", "fid")]))
-    return np.array(cells)
+    return np.array(
+        [
+            np.transpose([list(of.values(n).values()) for n in ("acceptance", "fid")])
+            for of in rows.cells().values()
+        ]
+    )
 
 
 def over_all(cells, axis=0):
@@ -319,7 +327,7 @@ def over_all(cells, axis=0):
 
 def within_each(cells, axis=0):
     """The mean of each cell's `spearman`, likewise."""
-    return np.mean([[spearman(cell) for cell in x] for x in (cells if axis else [cells])], axis=1)
+    return [within_each(x) for x in cells] if axis else np.mean([spearman(x) for x in cells])
 
 
 def acceptance(rows, _):

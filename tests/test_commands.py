@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -455,16 +454,13 @@ def test_sample_mistakes(flags, message, run_dir, command, tmp_path):
 
 @pytest.mark.parametrize("flags", [["--help"], ["--arch=resnet"]])
 def test_flags_answer_within_a_second(flags, command):
-    def cpu_seconds():  # other work on the machine does not count
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
-
-    times = []
-    for _ in range(3):
-        begin = cpu_seconds()
+    def seconds():
+        begin = time.monotonic()
         command("train.py", *flags)
-        times.append(cpu_seconds() - begin)
-    assert min(times) < 1
+        return time.monotonic() - begin
+
+    # Beside other work not always: but a command that waits for something never does.
+    assert any(seconds() < 1 for _ in range(10))
 
 
 def test_synthetic_fallback_trains_with_a_warning(command, tmp_path):
