@@ -75,7 +75,11 @@ class Config:
         + ").",
         _POSITIVE,
     )
-    spectral_norm: bool = _setting(False, "Spectral normalisation in the discriminator.")
+    spectral_norm: bool | None = _setting(
+        None,
+        "Spectral normalisation in the discriminator (default: only for mlp with lsgan and no "
+        "--penalty chosen).",
+    )
     weight_clip: float | None = _setting(
         None,
         "Clip the discriminator's kernels to [-c, c]; 0: don't (default: 0.01 for wasserstein "
@@ -129,9 +133,13 @@ class Config:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) is None and hasattr(architecture, field.name)
         }
+        spectral_norm = self.spectral_norm
+        if spectral_norm is None:
+            needed = self.loss in architecture.spectral_norm_for
+            spectral_norm = defaults["spectral_norm"] = needed and self.penalty is None
         if self.loss == "wasserstein" and self.penalty is None:
             # R1 would not hold a critic away from the real images.
-            held = self.spectral_norm or self.weight_clip
+            held = spectral_norm or self.weight_clip
             defaults["penalty"] = "none" if held else "wgan_gp"
         penalty = defaults.get("penalty", self.penalty)
         if penalty == "none" and self.penalty_weight is not None:
@@ -142,7 +150,7 @@ class Config:
             defaults["penalty_weight"] = PENALTIES[penalty]().weight
         if self.weight_clip is None:
             # A critic that nothing holds runs away.
-            bare = penalty == "none" and not self.spectral_norm
+            bare = penalty == "none" and not spectral_norm
             defaults["weight_clip"] = 0.01 if self.loss == "wasserstein" and bare else 0.0
         config = dataclasses.replace(self, **defaults)
         if config.batch_size > num_images:

@@ -1,10 +1,12 @@
 import dataclasses
+import itertools
 import json
 
 import pytest
 
 from keras_gan import InputError
 from keras_gan.config import Config, read_record
+from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 
 
@@ -70,6 +72,20 @@ def test_critic_gets_a_penalty_that_holds_it():
     assert penalty() == penalty(arch="maxout") == "wgan_gp"
     assert penalty(penalty="r1") == "r1"
     assert penalty(spectral_norm=True) == penalty(weight_clip=0.01) == "none"
+
+
+def test_spectral_norm_unasked_is_for_perceptrons_under_least_squares():
+    def normalised(arch, loss, **settings):
+        return Config(arch=arch, loss=loss, batch_size=1, **settings).resolve(100).spectral_norm
+
+    pairs = itertools.product(ARCHITECTURES, LOSSES)
+    assert [pair for pair in pairs if normalised(*pair)] == [("mlp", "lsgan")]
+    assert normalised("mlp", "lsgan", penalty_weight=10.0) is True
+    assert normalised("mlp", "lsgan", spectral_norm=False) is False
+    # Whoever chooses what holds D gets that and no more.
+    assert normalised("mlp", "lsgan", penalty="r1") is False
+    assert normalised("mlp", "lsgan", penalty="none") is False
+    assert normalised("dcgan", "hinge", spectral_norm=True) is True
 
 
 def test_settings_that_contradict_each_other():

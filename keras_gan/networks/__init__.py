@@ -13,6 +13,7 @@ class Architecture:
 
     `initialize(generator, images)` sets weights that follow from the training images,
     uint8 [N, H, W, C]. `mnist_images`: how many of MNIST's 60,000 are trained on.
+    `spectral_norm_for`: the losses that collapse under the default penalty alone.
     """
 
     generator: Callable  # (latent_dim, image_shape) -> keras.Model
@@ -25,6 +26,7 @@ class Architecture:
     d_lr: float
     ema_decay: float = 0.0
     penalty: str = "none"
+    spectral_norm_for: tuple[str, ...] = ()
     simultaneous: bool = False
     latent: str = "normal"
     initialize: Callable | None = None
@@ -48,13 +50,14 @@ ARCHITECTURES = {
         d_lr=1e-3,
         ema_decay=0.999,
         penalty="r1",
+        spectral_norm_for=("lsgan",),
         simultaneous=True,
     ),
     "dcgan": Architecture(
         dcgan.generator,
         dcgan.discriminator,
         adam,
-        epochs=30,
+        epochs=20,
         batch_size=64,
         latent_dim=16,
         g_lr=1e-3,
