@@ -11,10 +11,12 @@ class SpectralNormalization(keras.layers.Wrapper):
     sigma(W), the largest singular value of W as a matrix [inputs, outputs], is followed by one
     power iteration per call in training (Algorithm 1). The gradient passes through sigma
     (equation 12), and the kernel itself is left to the optimiser: Keras' layer of this name
-    assigns the kernel in each call, and its gradient lacks that term.
+    assigns the kernel in each call, and its gradient lacks that term. What is divided are the
+    inputs, which is the same, and of a dense layer's numbers the smaller part.
 
     Args:
-        layer: a layer with a `kernel` of [..., outputs], such as Dense or Conv2D.
+        layer: a layer that multiplies its inputs by a `kernel` of [..., outputs], such as Dense
+            or Conv2D. It may add a bias and apply an activation.
     """
 
     def build(self, input_shape):
@@ -36,12 +38,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         if training:
             self.u.assign(u)
         sigma = ops.dot(product, u)
-        weights = (
-            [kernel / sigma if weight is self.layer.kernel else weight for weight in part]
-            for part in (self.layer.trainable_variables, self.layer.non_trainable_variables)
-        )
-        outputs, _ = self.layer.stateless_call(*weights, inputs)
-        return outputs
+        return self.layer(inputs / ops.cast(sigma, inputs.dtype))
 
     def compute_output_shape(self, input_shape):
         return self.layer.compute_output_shape(input_shape)
