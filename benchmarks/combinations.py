@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from keras_gan import data, training  # noqa: E402
-from keras_gan._lazy import keras, load_tensorflow, tf  # noqa: E402
+from keras_gan._lazy import keras  # noqa: E402
 from keras_gan.config import Config  # noqa: E402
 from keras_gan.losses import LOSSES  # noqa: E402
 from keras_gan.networks import ARCHITECTURES  # noqa: E402
@@ -42,8 +42,7 @@ def outcome(images, reference, **settings):
 
 
 def main(names):
-    load_tensorflow()
-    tf.config.experimental.enable_op_determinism()  # as train.py does on a CPU
+    training.start_tensorflow()
     from keras_gan.evaluation import Reference, Samples
 
     images = data.load("mnist").images

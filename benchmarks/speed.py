@@ -244,8 +244,7 @@ def main():
             shown = " ".join(arguments).replace(run, "/tmp")
             print(f"| `python {shown}` | {seconds:.2f} | {peak:.0f} |", flush=True)
 
-    load_tensorflow()
-    tf.config.experimental.enable_op_determinism()  # as train.py does on a CPU
+    training.start_tensorflow()
     images = data.load().images
     print("\n| arch | fit img/s | bare img/s | input img/s | fit / bare | input / fit |")
     print("|---|---|---|---|---|---|")
@@ -274,8 +273,7 @@ if __name__ == "__main__":
         load_tensorflow()
         print(rate(*sys.argv[2:]))
     elif sys.argv[1:2] == ["profile"]:
-        load_tensorflow()
-        tf.config.experimental.enable_op_determinism()  # as train.py does on a CPU
+        training.start_tensorflow()
         profile(*sys.argv[2:])
     else:
         main()

@@ -60,11 +60,7 @@ def run(config):
     record = _record(config, source)
     previous = _previous(directory, config, record)
 
-    load_tensorflow()
-    # On a CPU this costs next to nothing and makes equal commands equal to the last bit. On a
-    # GPU it would turn XLA off: there TF_DETERMINISTIC_OPS=1 is the user's choice.
-    if not tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.enable_op_determinism()
+    start_tensorflow()
     gan = build(config, source.images)
     if previous is None:
         _clear(directory)
@@ -104,6 +100,19 @@ def run(config):
     write_record(directory / "config.json", record)
     print(f"Done. Now: python sample.py --model_dir={directory} --output=samples.png")
     return directory
+
+
+def start_tensorflow():
+    """Imports TensorFlow and sets it up for training. Without effect once it has computed."""
+    # D on real and D on generated images have no need of each other: side by side, on half the
+    # cores each, small networks train faster by a quarter than one after the other on all.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores // 2)))
+    load_tensorflow()
+    # On a CPU this costs next to nothing and makes equal commands equal to the last bit. On a
+    # GPU it would turn XLA off: there TF_DETERMINISTIC_OPS=1 is the user's choice.
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
 
 
 def build(config, images):

@@ -1,4 +1,6 @@
 import itertools
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -82,3 +84,19 @@ def test_initial_weights_follow_from_the_seed(digits):
 
     np.testing.assert_array_equal(first_images(1), first_images(1))
     assert not np.array_equal(first_images(1), first_images(2))
+
+
+@pytest.mark.parametrize(("given", "threads"), [(None, 4), ("3", 3)])
+def test_an_operation_gets_half_the_cores(given, threads, monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", given)  # the user's choice stays
+    code = """
+import os
+os.sched_getaffinity = lambda pid: range(8)
+from keras_gan import training
+training.start_tensorflow()
+print(os.environ["TF_NUM_INTRAOP_THREADS"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(threads)]
