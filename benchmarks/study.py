@@ -58,8 +58,8 @@ def annealed(steps, rate):
     return networks.adam(rate)
 
 
-# The defaults of `mlp` and `dcgan` when the study was run: `dcgan` has smaller batches since.
-DEFAULT = {"batch_size": 64}
+# The defaults of `mlp` and `dcgan` when the study was run: those of `dcgan` have changed since.
+DEFAULT = {"batch_size": 64, "optimizer": networks.adam}
 # What Radford et al. 2015 train with, but for the size of the batch.
 PLAIN = {
     **DEFAULT,
