@@ -133,10 +133,10 @@ class Config:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) is None and hasattr(architecture, field.name)
         }
-        spectral_norm = self.spectral_norm
-        if spectral_norm is None:
+        if self.spectral_norm is None:
             needed = self.loss in architecture.spectral_norm_for
-            spectral_norm = defaults["spectral_norm"] = needed and self.penalty is None
+            defaults["spectral_norm"] = needed and self.penalty is None
+        spectral_norm = defaults.get("spectral_norm", self.spectral_norm)
         if self.loss == "wasserstein" and self.penalty is None:
             # R1 would not hold a critic away from the real images.
             held = spectral_norm or self.weight_clip

@@ -11,8 +11,8 @@ class SpectralNormalization(keras.layers.Wrapper):
     sigma(W), the largest singular value of W as a matrix [inputs, outputs], is followed by one
     power iteration per call in training (Algorithm 1). The gradient passes through sigma
     (equation 12), and the kernel itself is left to the optimiser: Keras' layer of this name
-    assigns the kernel in each call, and its gradient lacks that term. What is divided are the
-    inputs, which is the same, and of a dense layer's numbers the smaller part.
+    assigns the kernel in each call, and its gradient lacks that term. The inputs are divided in
+    the kernel's stead: the result is the same, and a dense layer has fewer of them.
 
     Args:
         layer: a layer that multiplies its inputs by a `kernel` of [..., outputs], such as Dense
