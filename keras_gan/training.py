@@ -103,7 +103,10 @@ def run(config):
 
 
 def start_tensorflow():
-    """Imports TensorFlow and sets it up for training. Without effect once it has computed."""
+    """Imports TensorFlow and sets it up for training.
+
+    To be called before TensorFlow computes anything: threads are shared out once.
+    """
     # D on real and D on generated images have no need of each other: side by side, on half the
     # cores each, small networks train faster by a quarter than one after the other on all.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
