@@ -60,6 +60,12 @@ def annealed(steps, rate):
 
 # The defaults of `mlp` and `dcgan` when the study was run: those of `dcgan` have changed since.
 DEFAULT = {"batch_size": 64, "optimizer": networks.adam}
+NETWORKS = {
+    "dcgan": {
+        name: functools.partial(getattr(networks.dcgan, name), channels=16)
+        for name in ("generator", "discriminator")
+    }
+}
 # What Radford et al. 2015 train with, but for the size of the batch.
 PLAIN = {
     **DEFAULT,
@@ -231,7 +237,9 @@ def build(run):
     if run.dataset == "mnist":
         images = images[: architecture.mnist_images]
     config = Config(**settings).resolve(len(images))
-    ARCHITECTURES[run.arch] = dataclasses.replace(architecture, optimizer=optimizer)
+    ARCHITECTURES[run.arch] = dataclasses.replace(
+        architecture, optimizer=optimizer, **NETWORKS.get(run.arch, {})
+    )
     try:
         return training.build(config, images), images, config
     finally:

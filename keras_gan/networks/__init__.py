@@ -59,7 +59,7 @@ ARCHITECTURES = {
         dcgan.discriminator,
         # With 0.999 and batches of 32 the distance doubled for a while: benchmarks/recipes.md.
         functools.partial(adam, beta_2=0.99),
-        epochs=16,
+        epochs=8,
         batch_size=32,
         latent_dim=16,
         g_lr=1e-3,

@@ -8,7 +8,7 @@ penalty, R1, holds it. benchmarks/recipes.md tells how it was found.
 from keras_gan import InputError
 from keras_gan._lazy import keras
 
-CHANNELS = 16
+CHANNELS = 32
 
 
 def _init():
