@@ -108,7 +108,7 @@ def start_tensorflow():
     To be called before TensorFlow computes anything: threads are shared out once.
     """
     # D on real and D on generated images have no need of each other: side by side, on half the
-    # cores each, small networks train faster by a quarter than one after the other on all.
+    # cores each, they train faster (by up to 30 %: benchmarks/speed.md) than in turn on all.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores // 2)))
     load_tensorflow()

@@ -54,10 +54,10 @@ def generator(latent_dim, image_shape, channels=CHANNELS):
     )
 
 
-def discriminator(image_shape, channels=CHANNELS, depth=3):
+def discriminator(image_shape, channels=CHANNELS):
     """Images [n, *image_shape] in [-1, 1] -> logits [n, 1]."""
     layers = [keras.Input(image_shape)]
-    for i in range(depth):
+    for i in range(3):
         layers += [
             keras.layers.Conv2D(2**i * channels, 4, 2, padding="same", kernel_initializer=_init()),
             keras.layers.LeakyReLU(0.2),
