@@ -9,33 +9,35 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from keras_gan import InputError, _command, exported, images
+from keras_gan import InputError, commands, images
+from keras_gan.export import SavedGenerator
+from keras_gan.run_directory import find_export
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model_dir", None, "A run directory, or the SavedModel's own folder.")
-flags.DEFINE_enum(
-    "checkpoint", "last", tuple(exported.EXPORTS), "Of a run: its last state, or the best by FID."
-)
-flags.DEFINE_integer("num_images", 64, "How many to draw.")
-flags.DEFINE_integer("seed", 0, "The same seed draws the same images.")
-flags.DEFINE_string(
-    "output",
-    "samples.png",
-    "x.png: a grid; x.npy: uint8 [n, H, W, C]; x/: a folder of PNGs.",
-)
-flags.DEFINE_bool("interpolate", False, "Each row walks from one latent to another.")
 
 
-def check():
-    """Raises InputError for what is wrong with the flags, before TensorFlow is imported."""
-    exported.find(FLAGS.model_dir, FLAGS.checkpoint)
-    exported.check_draw(FLAGS.num_images, FLAGS.seed)
+def define_flags():
+    commands.define_drawing_flags(num_images=64)
+    flags.DEFINE_string(
+        "output",
+        "samples.png",
+        "x.png: a grid; x.npy: uint8 [n, H, W, C]; x/: a folder of PNG files.",
+    )
+    flags.DEFINE_bool("interpolate", False, "Each row goes from one latent to another.")
+
+
+def prepare():
+    """Checks the flags. Returns the folder of the SavedModel."""
     if not FLAGS.output.endswith(("/", ".png", ".npy")):
         raise InputError(f"--output={FLAGS.output}: expected a name that ends in .png, .npy or /.")
+    return find_export(FLAGS.model_dir, FLAGS.checkpoint)
 
 
 def slerp(start, end, steps):
-    """Walks along great circles, [n, d] and [n, d] -> [n, steps, d]: the norm stays typical."""
+    """Interpolates along great circles, [n, d] and [n, d] -> [n, steps, d].
+
+    On a straight line the norm would be smaller in the middle than that of any latent.
+    """
     unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (start, end)]
     angle = np.arccos(np.clip((unit[0] * unit[1]).sum(axis=1), -1, 1))[:, None, None]
     angle = np.maximum(angle, 1e-6)
@@ -44,8 +46,8 @@ def slerp(start, end, steps):
     return walk / np.sin(angle)
 
 
-def main():
-    generator = exported.Exported(exported.find(FLAGS.model_dir, FLAGS.checkpoint))
+def main(folder):
+    generator = SavedGenerator(folder)
     count = FLAGS.num_images
     if FLAGS.interpolate:
         wide = images.columns(count)
@@ -70,4 +72,5 @@ def write(drawn):
 
 
 if __name__ == "__main__":
-    _command.start(main, check)
+    define_flags()
+    commands.start(prepare, main)

@@ -10,7 +10,7 @@ import typing
 
 from absl import flags
 
-from keras_gan import _command, training
+from keras_gan import commands, training
 from keras_gan.config import Config
 from keras_gan.networks import ARCHITECTURES
 
@@ -20,7 +20,7 @@ DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFI
 def define_flags():
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]
-        if field.default is None and hasattr(ARCHITECTURES["dcgan"], field.name):
+        if field.default is None and getattr(ARCHITECTURES["dcgan"], field.name, None) is not None:
             values = (f"{name} {getattr(a, field.name)}" for name, a in ARCHITECTURES.items())
             text += f" (default: {', '.join(values)})"
         kind = next(iter(typing.get_args(field.type)), field.type)  # int of int | None
@@ -30,14 +30,11 @@ def define_flags():
             DEFINE.get(kind, flags.DEFINE_string)(field.name, field.default, text)
 
 
-def config():
-    return Config(**{f.name: flags.FLAGS[f.name].value for f in dataclasses.fields(Config)})
-
-
-def main():
-    training.run(config())
+def prepare():
+    values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Config)}
+    return training.prepare(Config(**values))
 
 
 if __name__ == "__main__":
     define_flags()
-    _command.start(main, check=config)
+    commands.start(prepare, training.train)

@@ -1,15 +1,19 @@
 """keras_gan: train, compare, understand and ship GANs with Keras 3.
 
-Importing the package costs milliseconds; its parts import Keras and TensorFlow
-when they are first used.
+Importing the package takes milliseconds; its parts import Keras and TensorFlow at first use.
 """
 
 import importlib
-import importlib.util
+import sys
 
-from keras_gan._lazy import after_import
+__version__ = "0.2.0"
 
-__version__ = "0.1.0"
+# What the library offers: classes and where they live, and modules. Imported at first use.
+_CLASSES = {"GAN": "keras_gan.model", "Config": "keras_gan.config"}
+_MODULES = (
+    "backend", "callbacks", "config", "data", "evaluation", "export", "images", "layers", "losses",
+    "model", "networks", "optimizers", "penalties", "plots", "run_directory", "seeds", "training",
+)  # fmt: skip
 
 
 class InputError(ValueError):
@@ -17,17 +21,19 @@ class InputError(ValueError):
 
 
 def __getattr__(name):
-    if name == "GAN":
-        return importlib.import_module("keras_gan.model").GAN
-    if importlib.util.find_spec(f"keras_gan.{name}"):
+    if name in _CLASSES:
+        return getattr(importlib.import_module(_CLASSES[name]), name)
+    if name in _MODULES:
         return importlib.import_module(f"keras_gan.{name}")
     raise AttributeError(f"module 'keras_gan' has no attribute {name!r}")
 
 
-def _register():
-    """Importing them tells keras.models.load_model of the classes in a saved GAN."""
-    for module in ("model", "layers", "optimizers"):
-        importlib.import_module(f"keras_gan.{module}")
+def __dir__():
+    return sorted({*globals(), *_CLASSES, *_MODULES})
 
 
-after_import("keras", _register)  # in whichever order a program imports the two packages
+# `keras.models.load_model` finds only classes that are registered, and their modules register
+# them. Programs import keras before keras_gan: that is the alphabet's order.
+if "keras" in sys.modules:
+    for _module in ("model", "layers", "optimizers"):
+        importlib.import_module(f"keras_gan.{_module}")

@@ -1,22 +1,20 @@
-"""`Config`: every setting of a training, once: its default, its help text, its limits."""
+"""`Config`: every setting of a training, with its default, its help text and its limits."""
 
 import dataclasses
-import importlib.metadata
-import json
 import math
-import os
-import platform
 
-import keras_gan
 from keras_gan import InputError
 from keras_gan.data import DATASETS
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 from keras_gan.penalties import PENALTIES
 
-# Keras starts this many steps at once where an epoch is a multiple: one at a time costs up to a
+# Keras runs this many steps per call where an epoch is a multiple: one at a time costs up to a
 # tenth of the speed.
 STEPS_PER_EXECUTION = 4
+
+# What regularises the discriminator, and the values that turn it off.
+NO_REGULARIZERS = {"penalty": "none", "spectral_norm": False, "weight_clip": 0.0}
 
 _COUNT = (lambda value: value >= 1, "at least 1")
 _COUNT_OR_NONE = (lambda value: value >= 0, "at least 0")
@@ -27,7 +25,7 @@ _SEED = (lambda value: 0 <= value < 2**31, "0 <= value < 2**31")
 
 
 def _setting(default, help, limits=None, choices=None, identity=True):
-    """A field. Two runs in one directory may differ in it if it is not of their `identity`."""
+    """A field. Changing a field with `identity=True` makes it a different run."""
     if choices:
         limits = (lambda value: value in choices, f"one of {', '.join(choices)}")
     metadata = {"help": help, "limits": limits, "choices": choices, "identity": identity}
@@ -38,7 +36,7 @@ def _setting(default, help, limits=None, choices=None, identity=True):
 class Config:
     """The settings of `python train.py`, a field for each flag.
 
-    What is None is settled by `resolve`: it is the architecture's, or follows from the data.
+    A field that is None has a default that depends on others: see `resolve`.
 
     Raises:
         InputError: if a value is out of range.
@@ -46,12 +44,18 @@ class Config:
 
     arch: str = _setting("dcgan", "Architecture of both networks.", choices=tuple(ARCHITECTURES))
     loss: str = _setting("lsgan", "Adversarial loss.", choices=tuple(LOSSES))
-    # In the place of a data set's name, its pixels' SHA-256 tells two runs apart.
+    # Not the name of the data but the SHA-256 of the pixels tells two runs apart.
     dataset: str = _setting(
-        "auto", "Images. auto: MNIST or synthetic.", choices=tuple(DATASETS), identity=False
+        "auto",
+        "Images. auto: MNIST, or synthetic digits where it can't be had.",
+        choices=tuple(DATASETS),
+        identity=False,
     )
     data_path: str | None = _setting(
-        None, "A .npz, MNIST's four IDX files, or a folder of images.", identity=False
+        None, "A .npz file, MNIST's four IDX files, or a folder of images.", identity=False
+    )
+    num_images: int | None = _setting(
+        None, "Train on the first so many images (default: all; maxout: at most 50000).", _COUNT
     )
     epochs: int | None = _setting(None, "Train up to this epoch.", _COUNT, identity=False)
     steps_per_epoch: int | None = _setting(
@@ -61,39 +65,35 @@ class Config:
     latent_dim: int | None = _setting(None, "Size of the latent vector.", _COUNT)
     d_steps: int = _setting(1, "k of Algorithm 1: discriminator updates per step.", _COUNT)
     simultaneous: bool | None = _setting(None, "Both gradients from one forward pass.")
-    g_lr: float | None = _setting(None, "Generator's learning rate.", _POSITIVE)
-    d_lr: float | None = _setting(None, "Discriminator's learning rate.", _POSITIVE)
+    g_lr: float | None = _setting(None, "Learning rate of the generator.", _POSITIVE)
+    d_lr: float | None = _setting(None, "Learning rate of the discriminator.", _POSITIVE)
     penalty: str | None = _setting(
         None,
-        "Gradient penalty on the discriminator; with wasserstein wgan_gp if left open.",
+        "Gradient penalty of the discriminator. Where none of penalty, spectral_norm and "
+        "weight_clip is given, they follow from arch and loss; otherwise the others are off.",
         choices=("none", *PENALTIES),
     )
     penalty_weight: float | None = _setting(
         None,
-        "Its weight (default: "
+        "Weight of the penalty (default: "
         + ", ".join(f"{name} {penalty().weight:g}" for name, penalty in PENALTIES.items())
         + ").",
         _POSITIVE,
     )
     spectral_norm: bool | None = _setting(
-        None,
-        "Spectral normalisation in the discriminator (default: only for mlp with lsgan and no "
-        "--penalty chosen).",
+        None, "Spectral normalisation in the discriminator. See penalty."
     )
     weight_clip: float | None = _setting(
-        None,
-        "Clip the discriminator's kernels to [-c, c]; 0: don't (default: 0.01 for wasserstein "
-        "with neither a penalty nor spectral_norm, else 0).",
-        _SIZE,
+        None, "Clip the discriminator's kernels to [-c, c]; 0: don't. See penalty.", _SIZE
     )
     label_smoothing: float = _setting(
-        0.0, "One-sided: moves D's real target so far to the fakes'.", _SHARE
+        0.0, "One-sided: moves D's target for real images this far to that for fakes.", _SHARE
     )
     ema_decay: float | None = _setting(
         None, "Sample from a moving average of the generator's weights; 0: don't.", _SHARE
     )
     max_minutes: float | None = _setting(
-        None, "Stop after this much training, as a finished run.", _POSITIVE, identity=False
+        None, "Finish after this much training.", _POSITIVE, identity=False
     )
     model_dir: str | None = _setting(
         None, "Run directory (default: runs/<dataset>-<arch>-<loss>).", identity=False
@@ -103,7 +103,7 @@ class Config:
     )
     seed: int = _setting(0, "Every random draw of the run follows from it.", _SEED)
     fid_every: int = _setting(
-        1, "Epochs from one Frechet distance to the next; 0: none.", _COUNT_OR_NONE
+        1, "Measure the Frechet distance every so many epochs; 0: never.", _COUNT_OR_NONE
     )
     tensorboard: bool = _setting(False, "Write TensorBoard logs to logs/.", identity=False)
 
@@ -118,92 +118,71 @@ class Config:
         except ValueError as error:
             raise InputError(f"--loss={self.loss}: {error}") from error
 
-    def resolve(self, num_images):
-        """This configuration with nothing of the training left open.
+    def resolve(self, available):
+        """The configuration with every default filled in.
+
+        Where none of `penalty`, `spectral_norm` and `weight_clip` is given, they are what the
+        architecture lists for the loss, else what the loss needs, else the architecture's
+        penalty. Where one is given, the others are off. Every other field that is None takes the
+        architecture's value, or follows from the number of images.
 
         Args:
-            num_images: how many there are to train on.
+            available: the number of images there are.
 
         Raises:
-            InputError: if a batch holds more.
+            InputError: if fewer images are there than `num_images` or a batch asks for, or a
+                `penalty_weight` is given without a penalty.
         """
         architecture = ARCHITECTURES[self.arch]
-        defaults = {
-            field.name: getattr(architecture, field.name)
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) is None and hasattr(architecture, field.name)
-        }
-        if self.spectral_norm is None:
-            needed = self.loss in architecture.spectral_norm_for
-            defaults["spectral_norm"] = needed and self.penalty is None
-        spectral_norm = defaults.get("spectral_norm", self.spectral_norm)
-        if self.loss == "wasserstein" and self.penalty is None:
-            # R1 would not hold a critic away from the real images.
-            held = spectral_norm or self.weight_clip
-            defaults["penalty"] = "none" if held else "wgan_gp"
-        penalty = defaults.get("penalty", self.penalty)
-        if penalty == "none" and self.penalty_weight is not None:
+        num_images = min(available, architecture.num_images or available)
+        config = self._with_defaults(self._regularizers())
+        config = config._with_defaults(vars(architecture) | {"num_images": num_images})
+        if config.penalty != "none":
+            config = config._with_defaults({"penalty_weight": PENALTIES[config.penalty]().weight})
+        elif config.penalty_weight is not None:
             raise InputError(
-                f"--penalty_weight={self.penalty_weight}: expected a --penalty beside it."
+                f"--penalty_weight={config.penalty_weight}: expected a --penalty beside it."
             )
-        if penalty != "none" and self.penalty_weight is None:
-            defaults["penalty_weight"] = PENALTIES[penalty]().weight
-        if self.weight_clip is None:
-            # A critic that nothing holds runs away.
-            bare = penalty == "none" and not spectral_norm
-            defaults["weight_clip"] = 0.01 if self.loss == "wasserstein" and bare else 0.0
-        config = dataclasses.replace(self, **defaults)
-        if config.batch_size > num_images:
-            raise InputError(
-                f"--batch_size={config.batch_size}: expected at most the number of images, "
-                f"{num_images}."
-            )
-        if config.steps_per_epoch is None:
-            steps = max(1, num_images // (config.batch_size * config.d_steps))
-            if steps > STEPS_PER_EXECUTION:
-                steps -= steps % STEPS_PER_EXECUTION  # the images left over open the next epoch
-            config = dataclasses.replace(config, steps_per_epoch=steps)
+        steps = max(1, config.num_images // (config.batch_size * config.d_steps))
+        if steps > STEPS_PER_EXECUTION:
+            steps -= steps % STEPS_PER_EXECUTION  # the next epoch begins with the images left over
+        config = config._with_defaults({"steps_per_epoch": steps})
+        for name, limit in (("num_images", available), ("batch_size", config.num_images)):
+            if getattr(config, name) > limit:
+                raise InputError(
+                    f"--{name}={getattr(config, name)}: expected at most the number of images, "
+                    f"{limit}."
+                )
         return config
 
+    def _regularizers(self):
+        """The defaults of `penalty`, `spectral_norm` and `weight_clip`."""
+        if any(getattr(self, name) is not None for name in NO_REGULARIZERS):
+            return NO_REGULARIZERS
+        architecture = ARCHITECTURES[self.arch]
+        return NO_REGULARIZERS | (
+            architecture.regularizers.get(self.loss)
+            or LOSSES[self.loss].regularizers
+            or {"penalty": architecture.penalty}
+        )
+
+    def _with_defaults(self, defaults):
+        """A copy in which fields that are None have these values, as far as they have one."""
+        names = [field.name for field in dataclasses.fields(self) if field.name in defaults]
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return dataclasses.replace(self, **{name: defaults[name] for name in names} | given)
+
     def differences(self, settings):
-        """Flags in which a run with `settings`, a dict from `config.json`, was another one."""
+        """The flags that differ from a recorded run's.
+
+        Args:
+            settings: a dict of fields, from a `config.json`. It lacks the fields that the version
+                which wrote it did not have.
+        """
         return [
-            f"--{field.name}={settings.get(field.name)}"
+            f"--{field.name}={settings[field.name]}"
             for field in dataclasses.fields(self)
-            if field.metadata["identity"] and settings.get(field.name) != getattr(self, field.name)
+            if field.metadata["identity"]
+            and field.name in settings
+            and settings[field.name] != getattr(self, field.name)
         ]
-
-
-def read_record(path):
-    """The content of a `config.json`: the dicts `settings`, `dataset` and `versions`.
-
-    Raises:
-        InputError: if it is not one.
-    """
-    try:
-        record = json.loads(path.read_text())
-        if not all(isinstance(record[key], dict) for key in ("settings", "dataset", "versions")):
-            raise ValueError("settings, dataset and versions are not all there")
-        return record
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: not a run's configuration ({error}): restore it, or choose another "
-            "--model_dir."
-        ) from error
-
-
-def versions():
-    """What a record says of the software it was made with."""
-    packages = ("keras", "tensorflow", "numpy")
-    return {
-        "keras_gan": keras_gan.__version__,
-        **{name: importlib.metadata.version(name) for name in packages},
-        "python": platform.python_version(),
-    }
-
-
-def write_record(path, record):
-    """Writes a dict as JSON, atomically."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, indent=2) + "\n")
-    os.replace(temporary, path)

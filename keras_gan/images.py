@@ -1,4 +1,4 @@
-"""Arrays <-> pixels, and grids of images as PNG files. NumPy and Pillow only."""
+"""Images between float arrays, uint8 arrays and PNG files. NumPy and Pillow only."""
 
 import math
 
@@ -7,19 +7,19 @@ from PIL import Image
 
 
 def to_uint8(images, value_range=(-1.0, 1.0)):
-    """Float images in `value_range` -> uint8 in 0..255; values outside are clipped, NaN is 0."""
+    """Float images in `value_range` -> uint8 in 0..255. Others are clipped; NaN becomes 0."""
     low, high = value_range
     scaled = (np.asarray(images, np.float32) - low) * (255 / (high - low))
     return np.clip(np.rint(np.nan_to_num(scaled)), 0, 255).astype(np.uint8)
 
 
 def columns(count):
-    """Columns of the grid for `count` images: the least that make it no higher than wide."""
+    """The number of columns of a grid of `count` images: the smallest with rows <= columns."""
     return math.ceil(math.sqrt(count))
 
 
 def write_grid(path, images):
-    """Writes uint8 images [n, H, W, C], row by row, as one PNG with a black rest."""
+    """Writes uint8 images [n, H, W, C], row by row, as one PNG; unused cells are black."""
     count, height, width, channels = images.shape
     wide = columns(count)
     high = math.ceil(count / wide)

@@ -1,4 +1,4 @@
-"""What Keras does not have to hold a discriminator's kernels in bounds."""
+"""Spectral normalisation and weight clipping."""
 
 import keras
 from keras import ops
@@ -6,17 +6,17 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_gan")
 class SpectralNormalization(keras.layers.Wrapper):
-    """A layer with its kernel W divided by sigma(W) (Miyato et al. 2018, section 2.1).
+    """Divides the kernel W of a layer by sigma(W) (Miyato et al. 2018, section 2.1).
 
-    sigma(W), the largest singular value of W as a matrix [inputs, outputs], is followed by one
-    power iteration per call in training (Algorithm 1). The gradient passes through sigma
-    (equation 12), and the kernel itself is left to the optimiser: Keras' layer of this name
-    assigns the kernel in each call, and its gradient lacks that term. The inputs are divided in
-    the kernel's stead: the result is the same, and a dense layer has fewer of them.
+    sigma(W) is the largest singular value of W as a matrix [inputs, outputs], estimated by one
+    power iteration in each training call (Algorithm 1). The gradient includes the derivative of
+    sigma (equation 12). In Keras' layer of this name it does not, since that layer assigns the
+    kernel in each call. Here the inputs are divided instead of the kernel: the output is the
+    same, and a dense layer has fewer inputs than weights.
 
     Args:
         layer: a layer that multiplies its inputs by a `kernel` of [..., outputs], such as Dense
-            or Conv2D. It may add a bias and apply an activation.
+            or Conv2D. It may have a bias and an activation.
     """
 
     def build(self, input_shape):
@@ -46,7 +46,7 @@ class SpectralNormalization(keras.layers.Wrapper):
 
 @keras.saving.register_keras_serializable("keras_gan")
 class Clip(keras.constraints.Constraint):
-    """Entries in [-limit, limit] after each update (Arjovsky et al. 2017, Algorithm 1)."""
+    """Clips weights to [-limit, limit] after each update (Arjovsky et al. 2017, Algorithm 1)."""
 
     def __init__(self, limit=0.01):
         self.limit = limit
@@ -59,12 +59,15 @@ class Clip(keras.constraints.Constraint):
 
 
 def constrain(network, *, spectral_norm=False, weight_clip=0.0):
-    """A new network like this one, the kernels of its dense and convolution layers constrained.
+    """Copies a network with the kernels of its dense and convolution layers constrained.
 
     Args:
-        network: a Sequential or functional model. Its weights are not taken over.
+        network: a Sequential or functional model. Its weights are not copied.
         spectral_norm: divide each kernel by its largest singular value.
-        weight_clip: keep each entry of a kernel in [-weight_clip, weight_clip]; 0: do not.
+        weight_clip: clip each kernel to [-weight_clip, weight_clip]; 0: do not clip.
+
+    Returns:
+        A new model.
     """
 
     def clone(layer):

@@ -1,28 +1,30 @@
 """Adversarial losses, on the discriminator's raw output (logits).
 
-In every loss `real_logits` and `fake_logits` are D's outputs for real and for
-generated images, float [n, 1]; the result is a scalar, the mean over the batch.
-The generator and the discriminator both minimise.
+In every loss `real_logits` and `fake_logits` are D's outputs for real and for generated images,
+float [n, 1]. The result is a scalar, the mean over the batch. Both networks minimise their loss.
 """
 
 import abc
 import dataclasses
 from typing import ClassVar
 
-from keras_gan._lazy import keras
+from keras_gan.backend import keras
 
 
 @dataclasses.dataclass(frozen=True)
 class AdversarialLoss(abc.ABC):
-    """What `GAN.compile(loss=...)` takes.
+    """The base class of what `GAN.compile(loss=...)` takes.
 
-    A class whose generator's loss compares with real images is `relativistic`: its `generator`
-    takes (fake_logits, real_logits).
+    Class attributes:
+        relativistic: the generator's loss compares with real images, and `generator` takes
+            (fake_logits, real_logits).
+        regularizers: fields of `Config` that the loss needs, such as {"penalty": "wgan_gp"},
+            where the architecture's own regularizers do not suit it.
 
     Args:
-        label_smoothing: s in [0, 1): D's target for real images moves that share of the way
-            towards its target for fakes. One-sided: the fakes' target stays
-            (Salimans et al. 2016, section 3.4).
+        label_smoothing: s in [0, 1). D's target for real images moves this share of the way to
+            its target for generated images, which stays (one-sided: Salimans et al. 2016,
+            section 3.4).
 
     Raises:
         ValueError: if `label_smoothing` is outside [0, 1).
@@ -31,6 +33,7 @@ class AdversarialLoss(abc.ABC):
     label_smoothing: float = 0.0
 
     relativistic: ClassVar[bool] = False
+    regularizers: ClassVar[dict] = {}
 
     def __post_init__(self):
         if not 0 <= self.label_smoothing < 1:
@@ -46,9 +49,9 @@ class AdversarialLoss(abc.ABC):
 
     @abc.abstractmethod
     def probability(self, logits):
-        """D's belief that each image is real, in [0, 1], of the shape of `logits`.
+        """D's probability that each image is real, in [0, 1], of the shape of `logits`.
 
-        Where the loss fixes none, a rising function that is 1/2 at the logit 0.
+        Where the loss defines no probability: a rising function that is 1/2 at the logit 0.
         """
 
     def get_config(self):
@@ -60,7 +63,7 @@ class AdversarialLoss(abc.ABC):
 
 
 class _CrossEntropy(AdversarialLoss):
-    """D(x) = sigmoid(logit), and D ascends V(D, G) (Goodfellow et al. 2014, equation 1)."""
+    """D(x) = sigmoid(logit), and D maximises V(D, G) (Goodfellow et al. 2014, equation 1)."""
 
     def discriminator(self, real_logits, fake_logits):
         """-E[log D(x)] - E[log(1 - D(G(z)))]: log 4 where D(x) = D(G(z)) = 1/2."""
@@ -74,9 +77,9 @@ class _CrossEntropy(AdversarialLoss):
 
 
 class Minimax(_CrossEntropy):
-    """The minimax game of Goodfellow et al. 2014, equation 1.
+    """The minimax game (Goodfellow et al. 2014, equation 1).
 
-    The generator's gradient vanishes where D rejects its samples with confidence.
+    The generator's gradient vanishes where D is sure that its samples are generated.
     """
 
     def generator(self, fake_logits):
@@ -85,7 +88,10 @@ class Minimax(_CrossEntropy):
 
 
 class NonSaturating(_CrossEntropy):
-    """Goodfellow et al. 2014, section 3: "maximize log D(G(z))". What most call the GAN loss."""
+    """The generator maximises log D(G(z)) (Goodfellow et al. 2014, section 3).
+
+    The usual GAN loss. Many libraries call it "minimax".
+    """
 
     def generator(self, fake_logits):
         """-E[log D(G(z))]."""
@@ -99,10 +105,10 @@ class LeastSquares(AdversarialLoss):
     Args:
         a: D's target for generated images.
         b: D's target for real images, different from `a`.
-        c: the value that G wants D to give to its images.
+        c: G's target for D's output on generated images.
 
-    The default is the paper's 0-1 coding (equation 9). `a=-1, b=1, c=0` (equation 8) makes
-    the game minimise a Pearson chi-squared divergence.
+    The default is the paper's 0-1 coding (equation 9). With `a=-1, b=1, c=0` (equation 8) the
+    game minimises a Pearson chi-squared divergence.
 
     Raises:
         ValueError: if `a` equals `b`.
@@ -128,19 +134,22 @@ class LeastSquares(AdversarialLoss):
         return keras.ops.mean(keras.ops.square(fake_logits - self.c)) / 2
 
     def probability(self, logits):
-        """p_data / (p_data + p_g), where D is optimal (equation 5), clipped to [0, 1]."""
+        """Clipped to [0, 1]. For the optimal D (equation 5) it is p_data / (p_data + p_g)."""
         return keras.ops.clip((logits - self.a) / (self.b - self.a), 0, 1)
 
 
 class Hinge(AdversarialLoss):
     """The hinge loss (Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17).
 
-    D is asked for a margin of 1 on either side and for no more: where it is optimal, its sign
-    says which density is greater.
+    D loses nothing where its logit is beyond the margin, 1 for real and -1 for generated images.
+    The sign of the optimal D says which density is greater.
     """
 
     def discriminator(self, real_logits, fake_logits):
-        """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]; smoothing moves the real 1 towards -1."""
+        """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))].
+
+        Label smoothing moves the 1 for real images towards -1.
+        """
         margin = 1 - 2 * self.label_smoothing
         real = keras.ops.mean(keras.ops.relu(margin - real_logits))
         return real + keras.ops.mean(keras.ops.relu(1 + fake_logits))
@@ -150,21 +159,23 @@ class Hinge(AdversarialLoss):
         return -keras.ops.mean(fake_logits)
 
     def probability(self, logits):
-        """The margins -1 and 1 become 0 and 1."""
+        """The margin -1 reads as 0, and 1 as 1."""
         return keras.ops.clip((logits + 1) / 2, 0, 1)
 
 
 class Wasserstein(AdversarialLoss):
-    """The Wasserstein distance's dual (Arjovsky et al. 2017, equation 2 and Algorithm 1).
+    """The dual form of the Wasserstein distance (Arjovsky et al. 2017, equation 2, Algorithm 1).
 
-    D, their critic, must be held Lipschitz: by the penalty `wgan_gp`, or by
-    `keras_gan.layers.constrain` (spectral normalisation, or their weight clipping, here of the
-    kernels). R1 does not bound it away from the real images. Its values have no zero and no
-    unit, so `probability` orders images and says no more.
+    D, the paper's critic, must be Lipschitz. The penalty `wgan_gp` makes it so, or
+    `keras_gan.layers.constrain`: spectral normalisation, or the paper's weight clipping (here of
+    kernels only). R1 does not: it limits the slope at real images only. D's output has no zero
+    and no unit, so `probability` orders images and has no other meaning.
 
     Raises:
         ValueError: if `label_smoothing` is given: there is no target to smooth.
     """
+
+    regularizers: ClassVar[dict] = {"penalty": "wgan_gp"}
 
     def __post_init__(self):
         super().__post_init__()
@@ -175,7 +186,7 @@ class Wasserstein(AdversarialLoss):
             )
 
     def discriminator(self, real_logits, fake_logits):
-        """E[D(G(z))] - E[D(x)], unbounded below unless D is constrained."""
+        """E[D(G(z))] - E[D(x)], unbounded below unless D is Lipschitz."""
         return keras.ops.mean(fake_logits) - keras.ops.mean(real_logits)
 
     def generator(self, fake_logits):
@@ -187,19 +198,19 @@ class Wasserstein(AdversarialLoss):
 
 
 class Relativistic(AdversarialLoss):
-    """The relativistic GAN (Jolicoeur-Martineau 2018, section 4): which one is more real?
+    """The relativistic GAN (Jolicoeur-Martineau 2018, section 4): which image is more real?
 
-    The paired form, on which R3GAN builds (Huang et al. 2025, section 2): the n-th real image
-    is compared with the n-th generated one. Logits have no zero: `probability` is that of
-    being the more real one, beside an image of logit 0.
+    The paired form, which R3GAN uses too (Huang et al. 2025, section 2): the n-th real image is
+    compared with the n-th generated one. Only differences of logits have a meaning:
+    `probability` is that of being more real than an image of logit 0.
     """
 
     relativistic = True
 
     def discriminator(self, real_logits, fake_logits):
-        """-E[log sigmoid(D(x) - D(G(z)))]; smoothing takes its share off the target 1."""
-        lead = real_logits - fake_logits
-        return keras.ops.mean(keras.ops.softplus(-lead) + self.label_smoothing * lead)
+        """-E[log sigmoid(D(x) - D(G(z)))]. Label smoothing lowers the target 1."""
+        logits = real_logits - fake_logits
+        return keras.ops.mean(keras.ops.softplus(-logits) + self.label_smoothing * logits)
 
     def generator(self, fake_logits, real_logits):
         """-E[log sigmoid(D(G(z)) - D(x))]."""
@@ -210,7 +221,7 @@ class Relativistic(AdversarialLoss):
 
 
 class RelativisticAverage(Relativistic):
-    """Its average form: an image is compared with the mean logit of the other kind."""
+    """The average form: each logit is compared with the mean logit of the other images."""
 
     def discriminator(self, real_logits, fake_logits):
         """-E[log sigmoid(D(x) - E[D(G(z))])] - E[log(1 - sigmoid(D(G(z)) - E[D(x)]))]."""
@@ -220,7 +231,7 @@ class RelativisticAverage(Relativistic):
 
     def generator(self, fake_logits, real_logits):
         """-E[log sigmoid(D(G(z)) - E[D(x)])] - E[log(1 - sigmoid(D(x) - E[D(G(z))]))]."""
-        # The discriminator's loss with the two kinds exchanged.
+        # The discriminator's loss with real and generated images exchanged.
         return NonSaturating().discriminator(
             fake_logits - keras.ops.mean(real_logits), real_logits - keras.ops.mean(fake_logits)
         )

@@ -1,39 +1,26 @@
 """`GAN`: a generator and a discriminator trained against each other by `model.fit`."""
 
-import math
-
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gan import InputError
+from keras_gan import InputError, export, seeds
 from keras_gan.losses import LOSSES, AdversarialLoss
 from keras_gan.penalties import PENALTIES, GradientPenalty
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
-        f"keras_gan trains with TensorFlow, and Keras runs on {keras.backend.backend()}: "
+        f"Keras runs on {keras.backend.backend()}, keras_gan needs TensorFlow: "
         'set the environment variable KERAS_BACKEND to "tensorflow".'
     )
 
 for _term in (*LOSSES.values(), *PENALTIES.values()):
     keras.saving.register_keras_serializable("keras_gan")(_term)
 
-# Draws that share a seed come from streams that never meet.
-_TRAIN, _TEST, _LAYERS, _SAMPLE, _PENALTY = range(5)
-
-# Both have mean 0 and variance 1.
-LATENTS = {
-    "normal": tf.random.stateless_normal,
-    "uniform": lambda shape, seed: tf.random.stateless_uniform(
-        shape, seed, -math.sqrt(3), math.sqrt(3)
-    ),
-}
-
 
 @keras.saving.register_keras_serializable("keras_gan")
 class GAN(keras.Model):
-    """Generative adversarial networks (Goodfellow et al. 2014), trained by Algorithm 1.
+    """A generative adversarial network (Goodfellow et al. 2014), trained by Algorithm 1.
 
     Args:
         generator: a Sequential or functional Keras model, latents float32 [n, latent_dim] ->
@@ -43,8 +30,8 @@ class GAN(keras.Model):
             [-sqrt(3), sqrt(3)], both of variance 1.
         ema_decay: if given, in (0, 1): keep an exponential moving average of the
             generator's weights, used by `generate` and `export`.
-        seed: an int32; noise and dropout of step t follow from (seed, t) alone, so that a
-            resumed training sees what an uninterrupted one would have seen.
+        seed: an int32. Latents and dropout of step t follow from (seed, t) alone, so a resumed
+            training draws what an uninterrupted one would have drawn.
 
     Raises:
         ValueError: if a network is not built, the shapes do not fit together, or an
@@ -70,7 +57,7 @@ class GAN(keras.Model):
             self.ema_generator = keras.models.clone_model(generator)
             self.ema_generator.set_weights(generator.get_weights())
             self.ema_generator.trainable = False
-        # Training steps done: with the seed, all that random draws follow from.
+        # Training steps done. Every random draw follows from it and the seed.
         self.step = self.add_weight(
             shape=(), dtype="int64", trainable=False, aggregation="only_first_replica", name="step"
         )
@@ -90,25 +77,24 @@ class GAN(keras.Model):
         simultaneous=False,
         **kwargs,
     ):
-        """Sets how `fit` trains.
+        """Configures `fit`.
 
         Args:
             g_optimizer, d_optimizer: a Keras optimiser or its name, one for each network.
             loss: a key of `keras_gan.losses.LOSSES` or an `AdversarialLoss`.
             penalty: a key of `keras_gan.penalties.PENALTIES` or a `GradientPenalty`, added to
                 the discriminator's loss.
-            d_steps: k of Algorithm 1, discriminator updates per generator update. A batch
-                given to `fit` is dealt out to them: n images make k minibatches of n / k.
+            d_steps: k of Algorithm 1, discriminator updates per generator update. A batch of n
+                images given to `fit` is split into k minibatches of n / k, one for each.
             simultaneous: take the generator's gradient from the same forward pass as the
-                (last) discriminator's, before either network has moved, as the authors'
-                own code did. Algorithm 1, the default, alternates.
+                (last) discriminator's, before either network is updated, as the authors' own
+                code does. Algorithm 1, the default, alternates.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` of `keras.Model.compile`.
 
         Raises:
             ValueError: if the loss or penalty is unknown, one optimiser is given twice, d_steps
-                is below 1, or a penalty is wanted of a discriminator with batch normalisation:
-                there the logit of an image depends on the whole batch, and its gradient is not
-                the slope that the penalty is on.
+                is below 1, or a penalty is given and the discriminator has batch normalisation,
+                whose output for one image depends on the whole batch.
         """
         loss = _named("loss", loss, LOSSES, AdversarialLoss)
         if penalty is not None:
@@ -116,13 +102,13 @@ class GAN(keras.Model):
             _check_independence(self.discriminator)
         if d_steps < 1:
             raise ValueError(f"d_steps={d_steps}: expected at least 1.")
-        # Keras' own optimizer and loss stay unset: it would track a loss that is not there.
+        # Without optimizer=None Keras would make an RMSprop, and a metric of a loss it never sees.
         super().compile(optimizer=None, loss=None, **kwargs)
         self.g_optimizer = keras.optimizers.get(g_optimizer)
         self.d_optimizer = keras.optimizers.get(d_optimizer)
         if self.g_optimizer is self.d_optimizer:
             raise ValueError("g_optimizer and d_optimizer are one object: expected two.")
-        # An optimiser not built here would lose its state on load_model.
+        # load_model restores the state only of optimisers that are built.
         self.g_optimizer.build(self.generator.trainable_variables)
         self.d_optimizer.build(self.discriminator.trainable_variables)
         self.adversarial_loss = loss
@@ -144,9 +130,13 @@ class GAN(keras.Model):
     def metrics(self):
         return list(self._means.values())
 
+    @property
+    def _networks(self):
+        return self.generator, self.discriminator
+
     def call(self, z, training=False):
         network = self.generator if training else self.sampler
-        return network(z, training=training)
+        return tf.cast(network(z, training=training), tf.float32)  # also in mixed precision
 
     # Training
 
@@ -155,49 +145,51 @@ class GAN(keras.Model):
         images = self._real(data, at_least=self.d_steps)
         for k in range(self.d_steps):
             real = images[k :: self.d_steps]
-            self._seed_layers(k)
+            seeds.seed_layers(self._networks, self.seed, self.step, k)
             if self.simultaneous and k == self.d_steps - 1:
                 self._update_both(real, k)
             else:
                 self._update_discriminator(real, k)
         if not self.simultaneous:
-            self._seed_layers(self.d_steps)
+            seeds.seed_layers(self._networks, self.seed, self.step, self.d_steps)
             self._update_generator(real, self.d_steps)
         self.step.assign_add(1)
         self._update_moving_average()
         return self.get_metrics_result()
 
     def _update_discriminator(self, real, k):
-        fake = _without_side_effects(self.generator, self._noise(real, _TRAIN, self.step, k))
+        z = self._latents_like(real, seeds.TRAIN, self.step, k)
+        fake = _without_side_effects(self.generator, z)
         with tf.GradientTape() as tape:
-            loss, *_ = self._discriminator_loss(
-                real, fake, _fold(self.seed, _PENALTY, self.step, k)
-            )
+            seed = seeds.fold(self.seed, seeds.PENALTY, self.step, k)
+            loss, *_ = self._discriminator_loss(real, fake, seed)
         _descend(loss, self.discriminator, self.d_optimizer, tape)
 
     def _update_generator(self, real, k):
         real_logits = None
         if self.adversarial_loss.relativistic:
             real_logits = _at_least_float32(_without_side_effects(self.discriminator, real))
+        z = self._latents_like(real, seeds.TRAIN, self.step, k)
         with tf.GradientTape() as tape:
-            fake = self.generator(self._noise(real, _TRAIN, self.step, k), training=True)
+            fake = self.generator(z, training=True)
             fake_logits = _at_least_float32(_without_side_effects(self.discriminator, fake))
             loss = self._generator_loss(fake_logits, real_logits)
         _descend(loss, self.generator, self.g_optimizer, tape)
 
     def _update_both(self, real, k):
+        z = self._latents_like(real, seeds.TRAIN, self.step, k)
         with tf.GradientTape() as g_tape:
-            fake = self.generator(self._noise(real, _TRAIN, self.step, k), training=True)
+            fake = self.generator(z, training=True)
             with tf.GradientTape() as d_tape:
-                seed = _fold(self.seed, _PENALTY, self.step, k)
+                seed = seeds.fold(self.seed, seeds.PENALTY, self.step, k)
                 d_loss, fake_logits, real_logits = self._discriminator_loss(real, fake, seed)
             g_loss = self._generator_loss(fake_logits, real_logits)
-        # The generator's gradient comes first: it is taken at the discriminator that judged.
+        # The generator's gradient comes first: it is that of the D before its update.
         _descend(g_loss, self.generator, self.g_optimizer, g_tape)
         _descend(d_loss, self.discriminator, self.d_optimizer, d_tape)
 
     def _discriminator_loss(self, real, fake, seed, training=True):
-        regularization = []  # the user's regularizers, anew in each call
+        regularization = []  # the sum of the networks' own regularizers, for each call
 
         def discriminator(images):
             logits = _at_least_float32(self.discriminator(images, training=training))
@@ -226,7 +218,7 @@ class GAN(keras.Model):
     def _update_moving_average(self):
         if self.ema_generator is None:
             return
-        # Short at first, or the average would show the initial weights for thousands of steps.
+        # A short average at first: else the initial weights would stay in it for long.
         step = tf.cast(self.step, tf.float32)
         share = tf.maximum(1 - self.ema_decay, 10 / (step + 10))
         for average, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
@@ -238,17 +230,16 @@ class GAN(keras.Model):
     def test_step(self, data):
         """The losses of a batch as they stand: inference mode, and nothing is updated."""
         real = self._real(data)
-        # The images counted since the last reset number the batches of an evaluation.
+        # The images counted since the last reset tell the batches of an evaluation apart.
         batch = self._means["d_loss"].count
-        fake = self.generator(self._noise(real, _TEST, batch, 0), training=False)
-        _, *logits = self._discriminator_loss(
-            real, fake, _fold(self.seed, _TEST, batch, 1), training=False
-        )
+        fake = self.generator(self._latents_like(real, seeds.TEST, batch, 0), training=False)
+        seed = seeds.fold(self.seed, seeds.TEST, batch, 1)
+        _, *logits = self._discriminator_loss(real, fake, seed, training=False)
         self._generator_loss(*logits)
         return self.get_metrics_result()
 
     def _real(self, data, at_least=1):
-        """The images of a batch, which may hold labels beside them."""
+        """The images of a batch. Labels beside them are ignored."""
         images = tf.convert_to_tensor(keras.utils.unpack_x_y_sample_weight(data)[0])
         if not images.dtype.is_floating:
             raise ValueError(f"Images are {images.dtype.name}: expected floats in [-1, 1].")
@@ -257,30 +248,17 @@ class GAN(keras.Model):
         )
         return images
 
-    # Randomness
-
-    def _noise(self, real, stream, step, k):
-        """Latents [n, latent_dim] for draw k of a step, as many as there are images in `real`."""
-        return LATENTS[self.latent](
-            [tf.shape(real)[0], self.latent_dim], _fold(self.seed, stream, step, k)
-        )
-
-    def _seed_layers(self, k):
-        """Sets the state of every random layer (dropout, noise) for update k of this step.
-
-        Neither weights nor checkpoints hold that state, and so none has to.
-        """
-        weights = {id(weight) for weight in self.weights}
-        variables = self.generator.variables + self.discriminator.variables
-        for i, state in enumerate(v for v in variables if id(v) not in weights):
-            seed = _fold(self.seed, _LAYERS, self.step, k, i)
-            state.assign(tf.cast(seed, state.dtype))
+    def _latents_like(self, real, *counters):
+        """Latents [n, latent_dim] for a draw of the training, as many as images in `real`."""
+        shape = [tf.shape(real)[0], self.latent_dim]
+        return seeds.LATENTS[self.latent](shape, seeds.fold(self.seed, *counters))
 
     # Sampling
 
     def latents(self, num_images, seed=0):
         """The latents of `generate(num_images, seed=seed)`, a tensor [num_images, latent_dim]."""
-        return LATENTS[self.latent]([num_images, self.latent_dim], _fold(seed, _SAMPLE, 0, 0))
+        shape = [num_images, self.latent_dim]
+        return seeds.LATENTS[self.latent](shape, seeds.fold(seed, seeds.SAMPLE, 0, 0))
 
     def generate(self, num_images, *, seed=0, batch_size=500):
         """Draws images.
@@ -289,54 +267,17 @@ class GAN(keras.Model):
             A float32 array [num_images, H, W, C] in [-1, 1], the same for the same seed.
         """
         z = self.latents(num_images, seed)
-        batches = [
-            self._sample(z[i : i + batch_size]) for i in range(0, max(num_images, 1), batch_size)
-        ]
-        return np.concatenate(batches)
-
-    def _sample(self, z):
-        return tf.cast(self(z, training=False), tf.float32)  # whatever it computes in
+        starts = range(0, max(num_images, 1), batch_size)
+        return np.concatenate([self(z[i : i + batch_size], training=False) for i in starts])
 
     # Saving
 
     def export(self, filepath):
         """Writes both networks as a SavedModel that TensorFlow alone can load.
 
-        Endpoints, all with images float32 [n, H, W, C] in [0, 1]:
-            serving_default(z: float32 [n, latent_dim]) -> {"images"}
-            sample(num_images: int32 [], seed: int32 []) -> {"images"}, the same for the same seed
-            latents(num_images: int32 [], seed: int32 []) -> {"z"}, those behind `sample`
-            discriminator(images) -> {"probability": float32 [n, 1]} that each image is real,
-                where the model is compiled: the loss says how D's logits read
+        Its endpoints: `keras_gan.export.write`.
         """
-        scalar = tf.TensorSpec([], tf.int32)
-        z = tf.TensorSpec([None, self.latent_dim], tf.float32, name="z")
-
-        def images(z):
-            return {"images": (self._sample(z) + 1) / 2}
-
-        def latents(num_images, seed):
-            return {"z": self.latents(num_images, seed)}
-
-        def sample(num_images, seed):
-            return images(self.latents(num_images, seed))
-
-        def discriminator(images):
-            logits = self.discriminator(2 * images - 1, training=False)
-            return {"probability": self.adversarial_loss.probability(tf.cast(logits, tf.float32))}
-
-        archive = keras.export.ExportArchive()
-        archive.track(self.sampler)
-        archive.track(self.discriminator)
-        archive.add_endpoint("serving_default", images, [z])  # the first one is the default
-        archive.add_endpoint("sample", sample, [scalar, scalar])
-        archive.add_endpoint("latents", latents, [scalar, scalar])
-        if self.compiled:
-            pixels = tf.TensorSpec(
-                [None, *self.discriminator.input_shape[1:]], tf.float32, "images"
-            )
-            archive.add_endpoint("discriminator", discriminator, [pixels])
-        archive.write_out(str(filepath), verbose=False)
+        export.write(self, filepath)
 
     def get_config(self):
         return {
@@ -374,9 +315,9 @@ class GAN(keras.Model):
 
 
 def _without_side_effects(network, inputs):
-    """The network's training-mode output, while its batch-norm statistics stay as they are.
+    """The network's output in training mode, without an update of its batch-norm statistics.
 
-    Neither network may move in the other one's update.
+    An update of one network must not change the other.
     """
     outputs, _ = network.stateless_call(
         network.trainable_variables,
@@ -388,27 +329,19 @@ def _without_side_effects(network, inputs):
 
 
 def _at_least_float32(logits):
-    """A loss in half precision would lose small terms and overflow."""
+    """A loss in half precision loses small terms and overflows."""
     return logits if logits.dtype == tf.float64 else tf.cast(logits, tf.float32)
 
 
 def _descend(loss, network, optimizer, tape):
-    # What scale_loss multiplies (float16 needs it), `apply` divides out.
+    # `scale_loss` multiplies by the loss scale of float16, and `apply` divides by it.
     scale = optimizer.scale_loss(tf.ones_like(loss))
     gradients = tape.gradient(loss, network.trainable_variables, output_gradients=scale)
     optimizer.apply(gradients, network.trainable_variables)
 
 
-def _fold(seed, *counters):
-    """A seed int [2] for stateless draws: another one for each (seed, counters)."""
-    seed = tf.stack([tf.cast(seed, tf.int32), 0])
-    for counter in counters:
-        seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(counter, tf.int32))
-    return seed
-
-
 def _named(argument, value, choices, kind):
-    """`value` if it is of this kind, or what it names."""
+    """`value` if it is an instance of `kind`, or an instance of the class it names."""
     if isinstance(value, kind):
         return value
     if not isinstance(value, str) or value not in choices:
@@ -423,9 +356,9 @@ def _check_independence(discriminator):
     for layer in discriminator._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             raise InputError(
-                f"A gradient penalty is on each image alone, and the discriminator's {layer.name} "
-                "lets the images of a batch act on each other: take LayerNormalization, "
-                "SpectralNormalization or no normalisation there, or no penalty."
+                f"The discriminator's {layer.name} makes the logit of one image depend on the "
+                "whole batch, and a gradient penalty needs logits that do not: use "
+                "LayerNormalization or keras_gan.layers.SpectralNormalization, or no penalty."
             )
 
 
@@ -448,7 +381,8 @@ def _check(generator, discriminator, latent, ema_decay):
             f"The generator makes images of shape {generator.output_shape[1:]} and the "
             f"discriminator takes {discriminator.input_shape[1:]}: expected the same."
         )
-    if latent not in LATENTS:
-        raise ValueError(f"latent={latent!r}: expected one of {', '.join(LATENTS)}.")
+    if latent not in seeds.LATENTS:
+        expected = ", ".join(seeds.LATENTS)
+        raise ValueError(f"latent={latent!r}: expected one of {expected}.")
     if ema_decay is not None and not 0 < ema_decay < 1:
         raise ValueError(f"ema_decay={ema_decay}: expected 0 < value < 1, or None.")

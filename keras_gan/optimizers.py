@@ -1,15 +1,15 @@
-"""Optimisers that Keras does not have."""
+"""The optimiser of Goodfellow et al. 2014, which Keras does not have."""
 
 import math
 
 import keras
 
 
-@keras.saving.register_keras_serializable("keras_gan")
-class MomentumSGD(keras.optimizers.SGD):
-    """Gradient descent with the schedules of the code published with Goodfellow et al. 2014.
+@keras.saving.register_keras_serializable("keras_gan", name="MomentumSGD")  # its name in 0.1
+class GoodfellowSGD(keras.optimizers.SGD):
+    """Gradient descent with the schedules in the code published with Goodfellow et al. 2014.
 
-    The rate is divided by 1.000004 per step, down to 1e-5 of where it began. Momentum
+    The learning rate is divided by 1.000004 per step, until it is 1e-5 of the first one. Momentum
     is 0.5 in the first two epochs and rises linearly to 0.7 in epoch 251. An epoch is 500 steps
     here: 50,000 images in batches of 100.
 

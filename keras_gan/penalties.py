@@ -1,18 +1,18 @@
-"""Gradient penalties: they hold down the slope of the discriminator.
+"""Gradient penalties: they limit the slope of the discriminator.
 
-A penalty is on the gradient of D's logit with respect to its own image, and so fits no
-discriminator in which the images of a batch act on each other, as batch normalisation lets them.
+A penalty is on the gradient of each logit with respect to its own image. So the logit of an image
+must not depend on the rest of the batch, as it does in a D with batch normalisation.
 """
 
 import abc
 import dataclasses
 
-from keras_gan._lazy import tf
+from keras_gan.backend import tf
 
 
 @dataclasses.dataclass(frozen=True)
 class GradientPenalty(abc.ABC):
-    """What `GAN.compile(penalty=...)` takes, added to the discriminator's loss.
+    """The base class of what `GAN.compile(penalty=...)` takes: a term of the discriminator's loss.
 
     Args:
         weight: the factor of the penalty, positive.
@@ -29,7 +29,7 @@ class GradientPenalty(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, discriminator, real, fake, seed):
-        """Evaluates D, and its slope in the same pass where that is possible.
+        """Evaluates D and the penalty, in one pass where possible.
 
         Args:
             discriminator: images [n, H, W, C] -> logits [n, 1].
@@ -49,7 +49,7 @@ class GradientPenalty(abc.ABC):
 
 
 def _slope(discriminator, images):
-    """(logits [n, 1], squared norm [n] of each logit's gradient by its image, float32)."""
+    """Logits [n, 1], and the squared norm [n] of each logit's gradient by its image, float32."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
         logits = discriminator(images)
@@ -70,7 +70,7 @@ class R1(GradientPenalty):
 
 @dataclasses.dataclass(frozen=True)
 class R1R2(GradientPenalty):
-    """R1 and the same on generated images, R2 (Mescheder et al. 2018; Huang et al. 2025)."""
+    """R1, and the same on generated images: R2 (Mescheder et al. 2018; Huang et al. 2025)."""
 
     weight: float = 3.0
 
@@ -82,7 +82,7 @@ class R1R2(GradientPenalty):
 
 
 class _UnitSlope(GradientPenalty):
-    """weight E[(|grad D(x')| - 1)^2], x' uniform on the line from a real image to another one."""
+    """weight E[(|grad D(x')| - 1)^2], x' uniform on the line from a real image to another image."""
 
     @abc.abstractmethod
     def _other_ends(self, real, fake, seed):
@@ -97,7 +97,7 @@ class _UnitSlope(GradientPenalty):
         other = tf.cast(self._other_ends(real, fake, seed), real.dtype)
         between = real + share * (other - real)
         _, square = _slope(discriminator, between)
-        # The root's own slope has no bound at 0.
+        # The derivative of the square root is infinite at 0.
         excess = tf.sqrt(square + 1e-12) - 1
         return (
             discriminator(real),
@@ -118,10 +118,10 @@ class WassersteinGradientPenalty(_UnitSlope):
 
 @dataclasses.dataclass(frozen=True)
 class DRAGAN(_UnitSlope):
-    """DRAGAN (Kodali et al. 2017): around the real images.
+    """DRAGAN (Kodali et al. 2017): near the real images.
 
-    As in the authors' code, the line ends where uniform noise between 0 and half the standard
-    deviation of the batch's pixels has been added.
+    As in the authors' code, the line leads from a real image to the same image with noise added:
+    uniform between 0 and half the standard deviation of all pixels of the batch.
     """
 
     weight: float = 10.0

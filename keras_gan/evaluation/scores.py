@@ -1,8 +1,8 @@
 """The scores, each a function on arrays. NumPy only.
 
-`real` and `fake` are features float [n, d], a row for each real or generated image, n may differ
-between the two. `probabilities` are a classifier's, float [n, classes]. What compares all pairs
-does it in blocks of rows: memory grows with n, not with its square.
+`real` and `fake` are features float [n, d], a row for each real or generated image; n may differ
+between the two. `probabilities` are a classifier's, float [n, classes]. Pairs are compared in
+blocks of rows: memory grows with n, not with its square.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ BLOCK = 2**23  # distances held at a time
 
 
 class UnavailableError(InputError):
-    """A score that can't be had of these samples, as something it needs is not there."""
+    """A score is not available, since something that it needs is missing."""
 
 
 # Distributions of features
@@ -23,8 +23,8 @@ def frechet_distance(real, fake):
     """|m_r - m_f|^2 + tr(C_r + C_f - 2 (C_r C_f)^(1/2)): Heusel et al. 2017, equation 6 ("FID").
 
     The squared Wasserstein-2 distance of two Gaussians with the means m and covariances C of the
-    features. From 0, lower is better; its bias is positive and falls with 1 / n. Either side may
-    be given by its `moments`.
+    features. At least 0; lower is better. Its bias is positive and falls with 1 / n. Either side
+    may be given by its `moments`.
     """
     (m_r, c_r), (m_f, c_f) = (x if isinstance(x, tuple) else moments(x) for x in (real, fake))
     # (C_r C_f)^(1/2) has the trace of the root of the symmetric C_r^(1/2) C_f C_r^(1/2).
@@ -47,9 +47,10 @@ def moments(features):
 
 
 def frechet_distance_infinity(real, fake, points=15, seed=0):
-    """The Frechet distance of infinitely many fakes: Chong and Forsyth 2020.
+    """The Frechet distance for infinitely many fakes: Chong and Forsyth 2020.
 
-    A line through the distances of random subsets of n / 10 to n fakes over 1 / n, at 1 / n = 0.
+    The distances of random subsets of n / 10 to n fakes are fitted by a line over 1 / n, whose
+    value at 1 / n = 0 it is.
 
     Raises:
         InputError: if n / 10 <= d.
@@ -67,11 +68,11 @@ def kernel_distance(real, fake, blocks=20, seed=0):
     """MMD^2 with the kernel (x.y / d + 1)^3: Binkowski et al. 2018, section 4 ("KID").
 
     The unbiased estimate from all pairs (Gretton et al. 2012, equation 3), where Binkowski et
-    al. average over random subsets. About 0 where the distributions agree, then of either sign.
+    al. average over random subsets. For equal distributions it is about 0, of either sign.
 
     Returns:
-        (estimate, standard error), the error by the jackknife over `blocks` random parts of both
-        sides. Where the distributions agree it is too large, by up to a factor of sqrt(2).
+        (estimate, standard error). The error is by the jackknife over `blocks` random parts of
+        both sides. For equal distributions it is too large by up to a factor of sqrt(2).
     """
     rng = np.random.default_rng(seed)
     real, fake = (rng.permutation(np.asarray(side, np.float64)) for side in (real, fake))
@@ -89,7 +90,7 @@ def kernel_distance(real, fake, blocks=20, seed=0):
         return np.concatenate(sums)
 
     def part_sums(i, j):
-        """[blocks, blocks]: sums over pairs of parts of the sides i and j, no row with itself."""
+        """[blocks, blocks]: sums over pairs of parts of the sides i and j, without equal rows."""
         sides = real, fake
         sums = np.add.reduceat(kernel_sums(sides[i], sides[j], starts[j]), starts[i])
         if i == j:
@@ -118,8 +119,8 @@ def kernel_distance(real, fake, blocks=20, seed=0):
 def precision_recall(real, fake, k=3):
     """(precision, recall) of Kynkaanniemi et al. 2019, equations 1 and 2.
 
-    Precision is the share of fakes that lie no farther from some real image than its k-th nearest
-    real neighbour, and recall the share of real images that lie so near to a fake.
+    Around each real image is a ball that reaches to its k-th nearest real neighbour. Precision is
+    the share of fakes in at least one ball. Recall is the same with real and fake exchanged.
     """
     precise, _ = _inside(real, fake, k)
     recalled, _ = _inside(fake, real, k)
@@ -129,16 +130,16 @@ def precision_recall(real, fake, k=3):
 def density_coverage(real, fake, k=5):
     """(density, coverage) of Naeem et al. 2020, section 3.2.
 
-    Density counts the balls of `precision_recall`, around real images up to the k-th neighbour,
-    in which each fake lies, over k: about 1 for real images, and more in dense places. Coverage
-    is the share of those balls that hold a fake.
+    Density is the mean number of the balls of `precision_recall` that a fake lies in, divided by
+    k: about 1 for real images, and more where they are dense. Coverage is the share of the balls
+    that contain a fake.
     """
     counts, hits = _inside(real, fake, k)
     return float(counts.mean() / k), float(np.mean(hits > 0))
 
 
 def _inside(centers, points, k):
-    """In how many centers' k-NN balls each point lies, and how many points each ball holds."""
+    """The number of centers' k-NN balls around each point, and of points in each ball."""
     for rows in (centers, points):
         _require(rows, k + 1, "A score by k nearest neighbours")
     # The nearest to each center is itself.
@@ -176,34 +177,36 @@ def squared_distances(x, y):
 def classifier_score(probabilities):
     """exp(E KL(p(y|x) || p(y))), Salimans et al. 2016, section 4: the Inception Score.
 
-    From 1 to the number of classes: sharp predictions, all classes alike. Over all samples at
-    once, not in ten splits.
+    From 1 to the number of classes: it rises with sharp predictions and equally frequent classes.
+    Computed over all samples at once, not in ten splits.
     """
     p = np.maximum(np.asarray(probabilities, np.float64), 1e-30)
     return float(np.exp(np.mean(np.sum(p * np.log(p / p.mean(axis=0)), axis=1))))
 
 
 def class_histogram(probabilities):
-    """Shares [classes] of the samples by their most probable class."""
+    """The share of the samples in each class, by their most probable class: float [classes]."""
     counts = np.bincount(np.argmax(probabilities, axis=1), minlength=probabilities.shape[1])
     return counts / len(probabilities)
 
 
 def class_kl(real_histogram, fake_histogram):
-    """KL(fake || real) of two class histograms, in nats: 0 where the shares agree.
+    """KL(fake || real) of two class histograms, in nats: 0 if they are equal.
 
     Raises:
-        UnavailableError: if the fakes have a class that the real images lack.
+        UnavailableError: if the fakes have a class that the real images do not have.
     """
     real, fake = np.asarray(real_histogram), np.asarray(fake_histogram)
     some = fake > 0
     if np.any(real[some] == 0):
-        raise UnavailableError("The samples have a class that the data lack: infinite.")
+        raise UnavailableError(
+            "The samples have a class that the real images do not have: infinite."
+        )
     return float(np.sum(fake[some] * np.log(fake[some] / real[some])))
 
 
 def modes_covered(real_histogram, fake_histogram):
-    """Classes that have at least a tenth of their share in the data: a count."""
+    """The number of classes with at least a tenth of their share among the real images."""
     real, fake = np.asarray(real_histogram), np.asarray(fake_histogram)
     return int(np.sum((real > 0) & (fake >= real / 10)))
 
@@ -216,8 +219,8 @@ def parzen_log_likelihood(samples, validation, test, sigmas=None):
 
     Args:
         samples, validation, test: images [n, ...] with values in [0, 1].
-        sigmas: of the Gaussians. The one best for the validation images is taken; by default
-            among ten from 0.1 to 1 in equal ratios, as in the authors' code.
+        sigmas: the widths of the Gaussians to choose from, by the validation images. By default
+            ten from 0.1 to 1 in equal ratios, as in the authors' code.
 
     Returns:
         (mean, standard error of the mean, sigma), the first two in nats per image.
@@ -244,7 +247,7 @@ def parzen_log_likelihood(samples, validation, test, sigmas=None):
 
 
 def noise_energy(images):
-    """Mean square, per pixel, of what a 3 x 3 median filter takes away from images in [0, 1].
+    """The mean square, per pixel, of the difference that a 3 x 3 median filter makes, in [0, 1].
 
     Args:
         images: uint8 [n, H, W, C].
@@ -259,14 +262,14 @@ def noise_energy(images):
 
 
 def nearest_distance(images, others):
-    """Mean Euclidean distance of images [n, ...] to the nearest of `others` [m, ...]."""
+    """The mean Euclidean distance of images [n, ...] to the nearest of `others` [m, ...]."""
     images, others = (x.reshape(len(x), -1) for x in (images, others))
     nearest = [d.min(axis=1) for d in squared_distances(images, others)]
     return float(np.sqrt(np.concatenate(nearest)).mean())
 
 
 def acceptance_rate(probabilities):
-    """Share of samples that a discriminator takes for real: D(x) > 1/2."""
+    """The share of samples that a discriminator takes for real: D(x) > 1/2."""
     return float(np.mean(np.asarray(probabilities) > 0.5))
 
 

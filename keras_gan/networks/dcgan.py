@@ -1,12 +1,12 @@
-"""DCGAN (Radford et al. 2015), its rules (section 3) at the size of MNIST.
+"""DCGAN (Radford et al. 2015) at the size of MNIST.
 
-Strided convolutions and no pooling, no dense hidden layers, ReLU and batch normalisation in G
-with a tanh output, LeakyReLU in D. One rule is broken: D has no batch normalisation, but a gradient
-penalty, R1, holds it. benchmarks/recipes.md tells how it was found.
+It follows the rules of section 3: strided convolutions and no pooling, no dense hidden layers, ReLU
+and batch normalisation in G, tanh at its output, LeakyReLU in D. One rule is broken: D has no batch
+normalisation and is trained with R1 instead. docs/benchmarks.md says how this was chosen.
 """
 
 from keras_gan import InputError
-from keras_gan._lazy import keras
+from keras_gan.backend import keras
 
 CHANNELS = 32
 
@@ -24,8 +24,8 @@ def generator(latent_dim, image_shape, channels=CHANNELS):
     height, width, image_channels = image_shape
     if height % 4 or width % 4:
         raise InputError(
-            f"--arch=dcgan doubles its image twice: images of {height}x{width} don't work, "
-            "height and width must be multiples of 4 (--arch=mlp takes any size)."
+            f"--arch=dcgan: images of {height}x{width} don't work: height and width must be "
+            "multiples of 4 (--arch=mlp takes any size)."
         )
     layers = keras.layers
 

@@ -1,14 +1,13 @@
-"""The MNIST networks of Goodfellow et al. 2014, from the settings the authors published.
+"""The MNIST networks of Goodfellow et al. 2014, with the settings in the authors' code.
 
-Their pixels lie in [0, 1]; both networks rescale, so that images are in [-1, 1]
-here as everywhere.
+The authors' pixels are in [0, 1]. Both networks rescale, so images are in [-1, 1] as elsewhere.
 """
 
 import math
 
 import numpy as np
 
-from keras_gan._lazy import keras
+from keras_gan.backend import keras
 
 
 def _dense(units, limit, **kwargs):
@@ -51,6 +50,6 @@ def discriminator(image_shape):
 
 
 def optimizer(learning_rate):
-    from keras_gan.optimizers import MomentumSGD
+    from keras_gan.optimizers import GoodfellowSGD  # imports Keras
 
-    return MomentumSGD(learning_rate)
+    return GoodfellowSGD(learning_rate)

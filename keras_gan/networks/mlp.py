@@ -1,8 +1,8 @@
-"""The simple GAN: dense layers, as most people write it."""
+"""The simple GAN: dense layers with LeakyReLU."""
 
 import math
 
-from keras_gan._lazy import keras
+from keras_gan.backend import keras
 
 
 def generator(latent_dim, image_shape):

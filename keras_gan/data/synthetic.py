@@ -22,7 +22,7 @@ _CATMULL_ROM = np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3
 
 
 def digits(count, seed):
-    """Draws digits with jittered strokes, slant, scale, rotation, place and thickness.
+    """Draws digits that vary in strokes, slant, scale, rotation, position and thickness.
 
     Returns:
         images uint8 [count, 28, 28, 1] and labels uint8 [count], ten equally likely classes.
@@ -32,13 +32,13 @@ def digits(count, seed):
     images = np.zeros([count, 28, 28, 1], np.uint8)
     for digit, strokes in enumerate(_STROKES):
         where = np.flatnonzero(labels == digit)
-        for chunk in np.array_split(where, len(where) // 1000 + 1):  # bounds the memory
+        for chunk in np.array_split(where, len(where) // 1000 + 1):  # limits the memory
             images[chunk, ..., 0] = _draw(strokes, len(chunk), rng)
     return images, labels
 
 
 def _draw(strokes, count, rng):
-    """uint8 [count, 28, 28]: the strokes of one digit in `count` hands."""
+    """Draws one digit `count` times, uint8 [count, 28, 28]."""
     points = []
     for stroke in strokes:
         control = np.array([[int(x), int(y)] for x, y in stroke.split()]) / 10 - 0.5

@@ -1,0 +1,36 @@
+"""`keras` and `tf`, imported at first use, and TensorFlow's set-up for training.
+
+Modules that hold registries take both from here: `train.py --help` and a wrong flag need the names
+in LOSSES, ARCHITECTURES and DATASETS, and must not wait seconds for TensorFlow.
+"""
+
+import importlib
+import os
+
+
+class _Lazy:
+    def __init__(self, name):
+        self._name = name
+
+    def __getattr__(self, attribute):
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+keras = _Lazy("keras")
+tf = _Lazy("tensorflow")
+
+
+def configure_tensorflow():
+    """Sets TensorFlow up for training; call it before TensorFlow computes anything.
+
+    An operation gets half the cores, unless TF_NUM_INTRAOP_THREADS says otherwise. Without a GPU,
+    operations are deterministic: equal runs end with equal bits.
+    """
+    # D on real and D on generated images do not depend on each other. Side by side, on half the
+    # cores each, they train up to 30 % faster than one after the other (docs/benchmarks.md).
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores // 2)))
+    # On a CPU this costs nothing that we could measure. On a GPU it would turn XLA off: there it
+    # is the user's choice, by TF_DETERMINISTIC_OPS=1.
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,76 @@
+"""What the commands share: the flags for drawing images, and errors in one line."""
+
+import importlib
+import os
+import sys
+
+from absl import app, flags
+
+from keras_gan import InputError
+from keras_gan.run_directory import EXPORTS
+
+
+def define_drawing_flags(num_images):
+    """Defines the flags of a command that draws from a run, by default `num_images` images."""
+    flags.DEFINE_string("model_dir", None, "A run directory, or the folder of a SavedModel.")
+    flags.DEFINE_enum(
+        "checkpoint",
+        "last",
+        tuple(EXPORTS),
+        "Which epoch of the run: the last, or the best by fid.",
+    )
+    bounds = {"lower_bound": 1, "upper_bound": 2**31 - 1}
+    flags.DEFINE_integer("num_images", num_images, "How many images to draw.", **bounds)
+    bounds["lower_bound"] = 0
+    flags.DEFINE_integer("seed", 0, "The same seed draws the same images.", **bounds)
+
+
+def start(prepare, main):
+    """Parses the flags and calls `main(prepare())`. A user's mistake is one line and exit status 1.
+
+    Args:
+        prepare: checks what the user gave. It is quick: TensorFlow is imported after it.
+        main: does the work with what `prepare` returned.
+    """
+
+    def parse(argv):
+        try:
+            unknown = flags.FLAGS(argv)[1:]
+            if unknown:
+                raise InputError(f"{unknown[0]}: expected flags only, see --help.")
+        except (flags.Error, InputError) as error:
+            _fail(error)
+        if not flags.FLAGS["verbosity"].present:
+            flags.FLAGS.verbosity = -1  # warnings: TensorFlow logs each file it saves
+        return argv
+
+    def run(_):
+        try:
+            prepared = prepare()
+            import_tensorflow_quietly()
+            main(prepared)
+        except (InputError, FloatingPointError, OSError) as error:
+            _fail(error)
+        except KeyboardInterrupt:
+            print("Interrupted.", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(run, flags_parser=parse)
+
+
+def _fail(error):
+    sys.exit(f"{os.path.basename(sys.argv[0])}: {' '.join(str(error).split())}")
+
+
+def import_tensorflow_quietly():
+    """Imports TensorFlow without its start-up notes, which no setting of its own silences."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow raises its errors, too
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)

@@ -1,0 +1,123 @@
+"""The inputs of the scores: sets of images, and what is computed from them once."""
+
+import functools
+import hashlib
+
+import numpy as np
+
+from keras_gan import InputError
+from keras_gan.evaluation import scores
+from keras_gan.evaluation.network import default_network
+from keras_gan.evaluation.scores import UnavailableError
+from keras_gan.images import to_uint8
+
+PAIRS = 10_000  # real images, at most, that are compared with every sample
+
+
+class Samples:
+    """Images, and their features and classes, computed when first asked for.
+
+    The images are sorted by the digests of their pixels, so that their order changes no score.
+
+    Args:
+        images: uint8 [n, H, W, C], or floats in [-1, 1], which are converted.
+        network: a `FeatureNetwork`; the default is for images of 28 x 28 x 1 only.
+        discriminator: uint8 images -> the probabilities [n, 1] that they are real.
+
+    Raises:
+        InputError: if the images have another shape or range, or are all alike.
+    """
+
+    def __init__(self, images, network=None, discriminator=None):
+        images = np.asarray(images)
+        if images.ndim != 4 or 0 in images.shape:
+            raise InputError(f"Images of shape {list(images.shape)}: expected [n, H, W, C].")
+        if images.dtype != np.uint8:
+            if not np.issubdtype(images.dtype, np.floating):
+                raise InputError(f"Images of {images.dtype}: expected uint8 or floats in [-1, 1].")
+            if not np.all(np.isfinite(images)):
+                raise InputError("Some images are not finite.")
+            if np.abs(images).max() > 1 + 1e-3:
+                raise InputError(
+                    f"Images from {images.min():.4g} to {images.max():.4g}: expected [-1, 1]."
+                )
+            images = to_uint8(images)
+        if np.all(images == images[:, :1, :1]):
+            raise InputError("Every image has one colour: there is nothing to score.")
+        if np.all(images == images[:1]):
+            raise InputError("All images are the same: there is nothing to score.")
+        digests = [hashlib.blake2b(image, digest_size=8).digest() for image in images]
+        self.images = images[np.argsort(digests)]
+        self.network = network
+        self._discriminator = discriminator
+
+    def __len__(self):
+        return len(self.images)
+
+    def head(self, count):
+        """The first `count` in that order: a random choice, always the same."""
+        return Samples(self.images[:count], self.network, self._discriminator)
+
+    @functools.cached_property
+    def _outputs(self):
+        network = self.network or default_network()
+        if not network.takes(self.images.shape[1:]):
+            raise UnavailableError(
+                f"{network.name} takes images of shape {list(network.image_shape)}, these are "
+                f"{list(self.images.shape[1:])}: give a feature network of your own."
+            )
+        return network(self.images)
+
+    @property
+    def features(self):
+        """float32 [n, d]."""
+        return self._outputs["features"]
+
+    @property
+    def probabilities(self):
+        """float32 [n, classes]."""
+        if "probabilities" not in self._outputs:
+            raise UnavailableError("The feature network has no probabilities of classes.")
+        return self._outputs["probabilities"]
+
+    @functools.cached_property
+    def moments(self):
+        return scores.moments(self.features)
+
+    @functools.cached_property
+    def histogram(self):
+        return scores.class_histogram(self.probabilities)
+
+    @property
+    def acceptance(self):
+        """float32 [n, 1]: the discriminator's probability that each image is real."""
+        if self._discriminator is None:
+            raise UnavailableError("The discriminator is not given.")
+        return self._discriminator(self.images)
+
+
+class Reference:
+    """The real images that samples are compared with.
+
+    Args:
+        train: `Samples` of the training images.
+        test: `Samples` of held-out images, or None. `memorisation` and `parzen` need them.
+    """
+
+    def __init__(self, train, test=None):
+        self.train = train
+        self._test = test
+
+    @property
+    def test(self):
+        if self._test is None:
+            raise UnavailableError("The dataset has no held-out images.")
+        return self._test
+
+    @functools.cached_property
+    def held_out_distance(self):
+        return scores.nearest_distance(self.test.images, self.train.images)
+
+    @functools.cached_property
+    def noise_energy(self):
+        return scores.noise_energy(self.train.images[:PAIRS])

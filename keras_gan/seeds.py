@@ -1,0 +1,40 @@
+"""Every seed and every latent.
+
+A draw is stateless: it follows from the model's seed, a stream and counters such as the step. So a
+resumed training draws what an uninterrupted one would have drawn, and nothing needs to be saved.
+"""
+
+import math
+
+from keras_gan.backend import tf
+
+# Draws with equal counters come from streams that never meet.
+TRAIN, TEST, LAYERS, SAMPLE, PENALTY = range(5)
+
+# Both have mean 0 and variance 1.
+LATENTS = {
+    "normal": lambda shape, seed: tf.random.stateless_normal(shape, seed),
+    "uniform": lambda shape, seed: tf.random.stateless_uniform(
+        shape, seed, -math.sqrt(3), math.sqrt(3)
+    ),
+}
+
+
+def fold(seed, stream, *counters):
+    """A seed int32 [2] for one stateless draw: a different one for each stream and counters."""
+    seed = tf.stack([tf.cast(seed, tf.int32), 0])
+    for counter in (stream, *counters):
+        seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(counter, tf.int32))
+    return seed
+
+
+def seed_layers(networks, seed, *counters):
+    """Sets the state of every random layer (dropout, noise) of the networks.
+
+    Keras keeps this state in `variables` and not in `weights`, so no checkpoint holds it.
+    """
+    weights = {id(weight) for network in networks for weight in network.weights}
+    variables = [variable for network in networks for variable in network.variables]
+    states = (variable for variable in variables if id(variable) not in weights)
+    for i, state in enumerate(states):
+        state.assign(tf.cast(fold(seed, LAYERS, *counters, i), state.dtype))
