@@ -18,26 +18,13 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     commands.define_drawing_flags(num_images=64)
-    flags.DEFINE_string(
-        "output",
-        "samples.png",
-        "x.png: a grid; x.npy: uint8 [n, H, W, C]; x/: a folder of PNG files.",
-    )
+    output = "x.png: a grid; x.npy: uint8 [n, H, W, C]; x/: a folder of PNG files."
+    flags.DEFINE_string("output", "samples.png", output)
     flags.DEFINE_bool("interpolate", False, "Each row goes from one latent to another.")
 
 
-def prepare():
-    """Checks the flags. Returns the folder of the SavedModel."""
-    if not FLAGS.output.endswith(("/", ".png", ".npy")):
-        raise InputError(f"--output={FLAGS.output}: expected a name that ends in .png, .npy or /.")
-    return find_export(FLAGS.model_dir, FLAGS.checkpoint)
-
-
 def slerp(start, end, steps):
-    """Interpolates along great circles, [n, d] and [n, d] -> [n, steps, d].
-
-    On a straight line the norm would be smaller in the middle than that of any latent.
-    """
+    """Interpolates along great circles, [n, d] and [n, d] -> [n, steps, d], at typical norms."""
     unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (start, end)]
     angle = np.arccos(np.clip((unit[0] * unit[1]).sum(axis=1), -1, 1))[:, None, None]
     angle = np.maximum(angle, 1e-6)
@@ -46,7 +33,11 @@ def slerp(start, end, steps):
     return walk / np.sin(angle)
 
 
-def main(folder):
+def main():
+    if not FLAGS.output.endswith(("/", ".png", ".npy")):
+        raise InputError(f"--output={FLAGS.output}: expected a name that ends in .png, .npy or /.")
+    folder = find_export(FLAGS.model_dir, FLAGS.checkpoint)
+    commands.import_tensorflow_quietly()
     generator = SavedGenerator(folder)
     count = FLAGS.num_images
     if FLAGS.interpolate:
@@ -73,4 +64,4 @@ def write(drawn):
 
 if __name__ == "__main__":
     define_flags()
-    commands.start(prepare, main)
+    commands.start(main)

@@ -30,11 +30,11 @@ def define_flags():
             DEFINE.get(kind, flags.DEFINE_string)(field.name, field.default, text)
 
 
-def prepare():
+def main():
     values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Config)}
-    return training.prepare(Config(**values))
+    training.run(Config(**values), on_checked=commands.import_tensorflow_quietly)
 
 
 if __name__ == "__main__":
     define_flags()
-    commands.start(prepare, training.train)
+    commands.start(main)

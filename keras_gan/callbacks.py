@@ -23,12 +23,11 @@ _DAMAGED = (tf.errors.OpError, IndexError)  # what reading a damaged checkpoint 
 
 
 class SampleGrid(keras.callbacks.Callback):
-    """Writes a grid of samples after each epoch: `epoch-0001.png`, ..., from the same latents.
+    """Writes a grid of samples after each epoch, `epoch-0001.png`, ..., from the same latents.
 
     Args:
         directory: made if it does not exist.
-        num_images: images in a grid.
-        seed: the seed of the latents.
+        num_images, seed: of `GAN.generate`.
     """
 
     def __init__(self, directory, num_images=64, seed=0):
@@ -44,21 +43,16 @@ class SampleGrid(keras.callbacks.Callback):
 
 
 class FrechetDistance(keras.callbacks.Callback):
-    """Adds `fid`, the Frechet distance of generated to real images, to the logs of each epoch.
+    """Adds `fid`, the Frechet distance of samples to real images, to the logs of each epoch.
 
-    Later callbacks can use it: the progress bar, `CSVLogger`, `Checkpoint`, and
-    `keras.callbacks.EarlyStopping("fid", mode="min", patience=5)`. It is NaN in epochs without a
-    measurement, and where the images are not finite or all alike.
+    `CSVLogger`, `Checkpoint` and `keras.callbacks.EarlyStopping("fid", mode="min")` can use it. It
+    is NaN in epochs without a measurement, and of images that are not finite or all alike.
 
     Args:
-        images: the real ones, uint8 [N, H, W, C]. Of more than 10,000 images it uses 10,000.
+        images: the real ones, uint8 [N, H, W, C]; at most 10,000 of them are used.
         every: measure every so many epochs.
-        num_images: how many to generate. The distance of fewer is larger: compare equal numbers.
-        seed: the seed of their latents, the same in each epoch.
+        num_images, seed: of `GAN.generate`. Fewer images have a larger distance.
         network: a `keras_gan.evaluation.FeatureNetwork`; the default is for MNIST.
-
-    Raises:
-        InputError: if the images have another shape than the network takes, or are too few.
     """
 
     def __init__(self, images, every=1, num_images=2000, seed=0, network=None):
@@ -79,21 +73,16 @@ class FrechetDistance(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes the complete training state at the end of each epoch, atomically.
+    """Writes the complete training state after each epoch, atomically.
 
-    The state is both networks, the moving average, both optimisers, the epochs done and the
-    seconds spent in `fit`. Random draws need no state: see `keras_gan.seeds`. Where the logs have
-    a `fid`, from `FrechetDistance`, the state with the lowest one is kept as well, in the folder
-    `best`. To resume:
+    That is the networks, the optimisers, `epoch` (how many are done) and `seconds` (in `fit`). The
+    state with the lowest `fid` in the logs is kept too, in the folder `best`. To resume:
 
         checkpoint = Checkpoint(gan, "checkpoints")
         checkpoint.restore()
         gan.fit(..., initial_epoch=checkpoint.epoch, callbacks=in_order([..., checkpoint]))
 
-    Args:
-        model: the compiled `GAN` that `fit` is called on.
-        directory: made if it does not exist.
-        max_to_keep: older states are deleted.
+    Only the last `max_to_keep` states, and the best one, are kept.
     """
 
     def __init__(self, model, directory, max_to_keep=3):
@@ -102,36 +91,23 @@ class Checkpoint(keras.callbacks.Callback):
         self._seconds = tf.Variable(0.0, dtype=tf.float64)
         self._fid = tf.Variable(math.inf, dtype=tf.float64)  # the lowest so far
         state = {"model": model, "epoch": self._epoch, "seconds": self._seconds}
-        self._last = tf.train.CheckpointManager(
-            tf.train.Checkpoint(**state), str(directory), max_to_keep=max_to_keep
-        )
-        self._best = tf.train.CheckpointManager(
-            tf.train.Checkpoint(**state, fid=self._fid),
-            str(Path(directory) / "best"),
-            max_to_keep=1,
-        )
+        last, best = tf.train.Checkpoint(**state), tf.train.Checkpoint(**state, fid=self._fid)
+        self._last = tf.train.CheckpointManager(last, str(directory), max_to_keep)
+        self._best = tf.train.CheckpointManager(best, str(Path(directory, "best")), max_to_keep=1)
 
     @property
     def epoch(self):
-        """Epochs done."""
         return int(self._epoch)
 
     @property
     def seconds(self):
-        """Time spent in `fit`, up to the last state."""
         return float(self._seconds)
 
     def restore(self, best=False):
-        """Restores the newest state that can be read.
-
-        Args:
-            best: take the state with the lowest `fid`.
-
-        Returns:
-            Whether there is a state.
+        """Restores the newest readable state, or the best one. Returns whether there is any.
 
         Raises:
-            InputError: if there are states and none can be read, or they are another model's.
+            InputError: if no state can be read, or they are another model's.
         """
         if self._best.latest_checkpoint:
             with contextlib.suppress(*_DAMAGED):
@@ -165,11 +141,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class TerminateOnNonFinite(keras.callbacks.Callback):
-    """Ends `fit` when a loss or a weight is infinite or not a number.
-
-    Raises:
-        FloatingPointError: from `fit`.
-    """
+    """Raises a FloatingPointError when a loss or a weight is infinite or not a number."""
 
     def on_train_batch_end(self, batch, logs=None):
         for name, value in (logs or {}).items():
@@ -183,17 +155,13 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
                 self._stop(f"{weight.path} has infinite or undefined values")
 
     def _stop(self, what):
-        raise FloatingPointError(
-            f"Training diverged: {what} at step {int(self.model.step)}. "
-            "Lower the learning rates, or choose another loss."
-        )
+        advice = "Lower the learning rates, or choose another loss."
+        step = int(self.model.step)
+        raise FloatingPointError(f"Training diverged: {what} at step {step}. {advice}")
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Ends `fit` after `seconds` of wall time, as if the last epoch ended there.
-
-    It ends after the current step, or the current execution of `steps_per_execution` steps.
-    """
+    """Ends `fit` after `seconds`, and the current `steps_per_execution`, as if the epoch ended."""
 
     def __init__(self, seconds):
         super().__init__()
@@ -208,12 +176,7 @@ class TimeLimit(keras.callbacks.Callback):
 
 
 class Curves(keras.callbacks.Callback):
-    """Draws the file of a `keras.callbacks.CSVLogger` after each epoch.
-
-    Args:
-        history: the CSV file.
-        path: the PNG file to write: losses, D(x) and D(G(z)), and `fid` where it is measured.
-    """
+    """Draws the CSV file of a `keras.callbacks.CSVLogger` after each epoch, into a PNG file."""
 
     def __init__(self, history, path):
         super().__init__()
@@ -225,14 +188,11 @@ class Curves(keras.callbacks.Callback):
 
 
 def in_order(callbacks):
-    """Sorts callbacks so that each finds what it needs at the end of an epoch.
+    """Sorts a list of callbacks for `fit`, so that each finds what it needs at an epoch's end.
 
-    A training that has diverged ends before anything is written. `fid` is in the logs before any
-    other callback reads them, Keras' own among them. The history is written before its curves are
-    drawn, and everything else before a checkpoint says that the epoch is done.
-
-    Args:
-        callbacks: a list for `fit`. Others than those of this module keep their order.
+    A diverged training ends before anything is written. `fid` is in the logs before others read
+    them. The history is written before its curves, and everything before the checkpoint. Callbacks
+    of other modules keep their order.
     """
     ranks = {TerminateOnNonFinite: -2, FrechetDistance: -1, Curves: 1, SampleGrid: 1, Checkpoint: 2}
 

@@ -11,44 +11,31 @@ from keras_gan.run_directory import EXPORTS
 
 
 def define_drawing_flags(num_images):
-    """Defines the flags of a command that draws from a run, by default `num_images` images."""
+    """Defines the flags of a command that draws images from a run, by default `num_images`."""
+    most = 2**31 - 1
     flags.DEFINE_string("model_dir", None, "A run directory, or the folder of a SavedModel.")
-    flags.DEFINE_enum(
-        "checkpoint",
-        "last",
-        tuple(EXPORTS),
-        "Which epoch of the run: the last, or the best by fid.",
-    )
-    bounds = {"lower_bound": 1, "upper_bound": 2**31 - 1}
-    flags.DEFINE_integer("num_images", num_images, "How many images to draw.", **bounds)
-    bounds["lower_bound"] = 0
-    flags.DEFINE_integer("seed", 0, "The same seed draws the same images.", **bounds)
+    flags.DEFINE_enum("checkpoint", "last", tuple(EXPORTS), "The last epoch, or the best by fid.")
+    flags.DEFINE_integer("num_images", num_images, "How many to draw.", 1, most)
+    flags.DEFINE_integer("seed", 0, "The same seed draws the same images.", 0, most)
 
 
-def start(prepare, main):
-    """Parses the flags and calls `main(prepare())`. A user's mistake is one line and exit status 1.
-
-    Args:
-        prepare: checks what the user gave. It is quick: TensorFlow is imported after it.
-        main: does the work with what `prepare` returned.
-    """
+def start(main):
+    """Parses the flags and calls `main()`. A user's mistake is one line and exit status 1."""
 
     def parse(argv):
         try:
             unknown = flags.FLAGS(argv)[1:]
-            if unknown:
-                raise InputError(f"{unknown[0]}: expected flags only, see --help.")
-        except (flags.Error, InputError) as error:
+        except flags.Error as error:
             _fail(error)
+        if unknown:
+            _fail(f"{unknown[0]}: expected flags only, see --help.")
         if not flags.FLAGS["verbosity"].present:
             flags.FLAGS.verbosity = -1  # warnings: TensorFlow logs each file it saves
         return argv
 
     def run(_):
         try:
-            prepared = prepare()
-            import_tensorflow_quietly()
-            main(prepared)
+            main()
         except (InputError, FloatingPointError, OSError) as error:
             _fail(error)
         except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """`Config`: every setting of a training, with its default, its help text and its limits."""
 
 import dataclasses
+import functools
 import math
 
 from keras_gan import InputError
@@ -25,39 +26,34 @@ _SEED = (lambda value: 0 <= value < 2**31, "0 <= value < 2**31")
 
 
 def _setting(default, help, limits=None, choices=None, identity=True):
-    """A field. Changing a field with `identity=True` makes it a different run."""
+    """A field. Changing it makes a different run: it belongs to the run's identity."""
     if choices:
         limits = (lambda value: value in choices, f"one of {', '.join(choices)}")
     metadata = {"help": help, "limits": limits, "choices": choices, "identity": identity}
     return dataclasses.field(default=default, metadata=metadata)
 
 
+# A field that may change when a run is resumed.
+_option = functools.partial(_setting, identity=False)
+_WEIGHTS = ", ".join(f"{name} {penalty().weight:g}" for name, penalty in PENALTIES.items())
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The settings of `python train.py`, a field for each flag.
+    """The settings of `python train.py`, a field for each flag; an InputError if one is wrong.
 
-    A field that is None has a default that depends on others: see `resolve`.
-
-    Raises:
-        InputError: if a value is out of range.
+    The default of a field that is None depends on others: see `resolve`.
     """
 
     arch: str = _setting("dcgan", "Architecture of both networks.", choices=tuple(ARCHITECTURES))
     loss: str = _setting("lsgan", "Adversarial loss.", choices=tuple(LOSSES))
-    # Not the name of the data but the SHA-256 of the pixels tells two runs apart.
-    dataset: str = _setting(
-        "auto",
-        "Images. auto: MNIST, or synthetic digits where it can't be had.",
-        choices=tuple(DATASETS),
-        identity=False,
-    )
-    data_path: str | None = _setting(
-        None, "A .npz file, MNIST's four IDX files, or a folder of images.", identity=False
-    )
+    # Two runs on other data differ in the SHA-256 of the pixels.
+    dataset: str = _option("auto", "Images. auto: MNIST or synthetic.", choices=tuple(DATASETS))
+    data_path: str | None = _option(None, "A .npz, MNIST's four IDX files, or a folder of images.")
     num_images: int | None = _setting(
         None, "Train on the first so many images (default: all; maxout: at most 50000).", _COUNT
     )
-    epochs: int | None = _setting(None, "Train up to this epoch.", _COUNT, identity=False)
+    epochs: int | None = _option(None, "Train up to this epoch.", _COUNT)
     steps_per_epoch: int | None = _setting(
         None, "Generator updates per epoch (default: once through the images).", _COUNT
     )
@@ -69,22 +65,16 @@ class Config:
     d_lr: float | None = _setting(None, "Learning rate of the discriminator.", _POSITIVE)
     penalty: str | None = _setting(
         None,
-        "Gradient penalty of the discriminator. Where none of penalty, spectral_norm and "
-        "weight_clip is given, they follow from arch and loss; otherwise the others are off.",
+        "Gradient penalty of the discriminator. If none of penalty, spectral_norm and weight_clip "
+        "is given, they follow from arch and loss; otherwise those not given are off.",
         choices=("none", *PENALTIES),
     )
     penalty_weight: float | None = _setting(
-        None,
-        "Weight of the penalty (default: "
-        + ", ".join(f"{name} {penalty().weight:g}" for name, penalty in PENALTIES.items())
-        + ").",
-        _POSITIVE,
+        None, f"Weight of the penalty (default: {_WEIGHTS}).", _POSITIVE
     )
-    spectral_norm: bool | None = _setting(
-        None, "Spectral normalisation in the discriminator. See penalty."
-    )
+    spectral_norm: bool | None = _setting(None, "Spectral normalisation in D. See penalty.")
     weight_clip: float | None = _setting(
-        None, "Clip the discriminator's kernels to [-c, c]; 0: don't. See penalty.", _SIZE
+        None, "Clip D's kernels to [-c, c]; 0: don't. See penalty.", _SIZE
     )
     label_smoothing: float = _setting(
         0.0, "One-sided: moves D's target for real images this far to that for fakes.", _SHARE
@@ -92,20 +82,14 @@ class Config:
     ema_decay: float | None = _setting(
         None, "Sample from a moving average of the generator's weights; 0: don't.", _SHARE
     )
-    max_minutes: float | None = _setting(
-        None, "Finish after this much training.", _POSITIVE, identity=False
-    )
-    model_dir: str | None = _setting(
-        None, "Run directory (default: runs/<dataset>-<arch>-<loss>).", identity=False
-    )
-    overwrite: bool = _setting(
-        False, "Start afresh in a directory that holds a run.", identity=False
-    )
+    max_minutes: float | None = _option(None, "Finish after this much training.", _POSITIVE)
+    model_dir: str | None = _option(None, "Run directory (default: runs/<dataset>-<arch>-<loss>).")
+    overwrite: bool = _option(False, "Start afresh in a directory that holds a run.")
     seed: int = _setting(0, "Every random draw of the run follows from it.", _SEED)
     fid_every: int = _setting(
         1, "Measure the Frechet distance every so many epochs; 0: never.", _COUNT_OR_NONE
     )
-    tensorboard: bool = _setting(False, "Write TensorBoard logs to logs/.", identity=False)
+    tensorboard: bool = _option(False, "Write TensorBoard logs to logs/.")
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -119,19 +103,14 @@ class Config:
             raise InputError(f"--loss={self.loss}: {error}") from error
 
     def resolve(self, available):
-        """The configuration with every default filled in.
+        """The configuration with every default filled in, for so many available images.
 
-        Where none of `penalty`, `spectral_norm` and `weight_clip` is given, they are what the
+        If none of `penalty`, `spectral_norm` and `weight_clip` is given, they are what the
         architecture lists for the loss, else what the loss needs, else the architecture's
-        penalty. Where one is given, the others are off. Every other field that is None takes the
-        architecture's value, or follows from the number of images.
-
-        Args:
-            available: the number of images there are.
+        penalty. If one is given, those not given are off. Other defaults are the architecture's.
 
         Raises:
-            InputError: if fewer images are there than `num_images` or a batch asks for, or a
-                `penalty_weight` is given without a penalty.
+            InputError: if there are too few images, or a `penalty_weight` has no penalty.
         """
         architecture = ARCHITECTURES[self.arch]
         num_images = min(available, architecture.num_images or available)
@@ -140,19 +119,16 @@ class Config:
         if config.penalty != "none":
             config = config._with_defaults({"penalty_weight": PENALTIES[config.penalty]().weight})
         elif config.penalty_weight is not None:
-            raise InputError(
-                f"--penalty_weight={config.penalty_weight}: expected a --penalty beside it."
-            )
+            weight = config.penalty_weight
+            raise InputError(f"--penalty_weight={weight}: expected a --penalty beside it.")
         steps = max(1, config.num_images // (config.batch_size * config.d_steps))
         if steps > STEPS_PER_EXECUTION:
             steps -= steps % STEPS_PER_EXECUTION  # the next epoch begins with the images left over
         config = config._with_defaults({"steps_per_epoch": steps})
         for name, limit in (("num_images", available), ("batch_size", config.num_images)):
             if getattr(config, name) > limit:
-                raise InputError(
-                    f"--{name}={getattr(config, name)}: expected at most the number of images, "
-                    f"{limit}."
-                )
+                given = f"--{name}={getattr(config, name)}"
+                raise InputError(f"{given}: expected at most the number of images, {limit}.")
         return config
 
     def _regularizers(self):
@@ -173,16 +149,7 @@ class Config:
         return dataclasses.replace(self, **{name: defaults[name] for name in names} | given)
 
     def differences(self, settings):
-        """The flags that differ from a recorded run's.
-
-        Args:
-            settings: a dict of fields, from a `config.json`. It lacks the fields that the version
-                which wrote it did not have.
-        """
-        return [
-            f"--{field.name}={settings[field.name]}"
-            for field in dataclasses.fields(self)
-            if field.metadata["identity"]
-            and field.name in settings
-            and settings[field.name] != getattr(self, field.name)
-        ]
+        """The flags that differ from a recorded run's `settings`, a dict of all or some fields."""
+        names = [field.name for field in dataclasses.fields(self) if field.metadata["identity"]]
+        recorded = {name: settings[name] for name in names if name in settings}
+        return [f"--{n}={value}" for n, value in recorded.items() if value != getattr(self, n)]

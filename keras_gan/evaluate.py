@@ -11,11 +11,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 from keras_gan import InputError, commands
 from keras_gan.data import DATASETS
-from keras_gan.evaluation import METRICS, evaluate_images, evaluate_run
+from keras_gan.evaluation import METRICS, Samples, evaluate_images, evaluate_run
+from keras_gan.evaluation.network import read_network
 from keras_gan.run_directory import RunDirectory, find_export, write_json
 
 FLAGS = flags.FLAGS
@@ -23,42 +25,35 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     commands.define_drawing_flags(num_images=10_000)
-    flags.DEFINE_string(
-        "images",
-        None,
-        "Or a .npy file: uint8 [n, H, W] or [n, H, W, C], or floats in [0, 1].",
-    )
+    for name, help in (
+        ("images", "Or a .npy file: uint8 [n, H, W] or [n, H, W, C], or floats in [0, 1]."),
+        ("data_path", "Where the real images are, as for train.py."),
+        (
+            "feature_network",
+            "A .keras file: images in [-1, 1] -> features (default: mnist-cnn-v1).",
+        ),
+        ("output", "(default: evaluation.json in the run directory, or beside the images)"),
+    ):
+        flags.DEFINE_string(name, None, help)
     flags.DEFINE_list("metrics", None, f"Some of {', '.join(METRICS)} (default: all available).")
-    flags.DEFINE_enum(
-        "dataset", None, tuple(DATASETS), "Real images (default: those of the training)."
-    )
-    flags.DEFINE_string("data_path", None, "Where the real images are, as for train.py.")
-    flags.DEFINE_string(
-        "feature_network",
-        None,
-        "A .keras file: images in [-1, 1] -> features (default: mnist-cnn-v1).",
-    )
-    flags.DEFINE_string(
-        "output", None, "(default: evaluation.json in the run directory, or beside the images)"
-    )
+    flags.DEFINE_enum("dataset", None, tuple(DATASETS), "Real images (default: of the training).")
 
 
-def prepare():
-    """Checks the flags. Returns the path to write to, and the record that is there."""
-    if (FLAGS.model_dir is None) == (FLAGS.images is None):
-        raise InputError("Give either --model_dir=RUN_DIRECTORY or --images=FILE.npy.")
-    if FLAGS.model_dir is not None:
-        find_export(FLAGS.model_dir, FLAGS.checkpoint)
-        path = RunDirectory(FLAGS.model_dir).evaluation
-    else:
-        path = Path(FLAGS.images).with_name("evaluation.json")
-    for metric in [] if FLAGS.metrics is None else FLAGS.metrics or [""]:
-        if metric not in METRICS:
-            raise InputError(f"--metrics={metric}: expected some of {', '.join(METRICS)}.")
-    path = Path(FLAGS.output) if FLAGS.output else path
-    if not path.parent.is_dir():
-        raise InputError(f"--output={path}: no such folder.")
-    return path, read_evaluation(path)
+def read_images(path):
+    """uint8 [n, H, W, C] of a .npy file."""
+    try:
+        images = np.load(path, allow_pickle=False)
+        if not isinstance(images, np.ndarray):
+            raise InputError("expected a .npy file, with one array.")
+        if images.ndim == 3:
+            images = images[..., np.newaxis]
+        if np.issubdtype(images.dtype, np.floating) and np.all(images >= 0):
+            images = 2 * images - 1  # from [0, 1], the range of a SavedModel's images
+        return Samples(images).images
+    except InputError as error:
+        raise InputError(f"--images={path}: {error}") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"--images={path}: not a readable .npy file: {error}.") from error
 
 
 def read_evaluation(path):
@@ -74,20 +69,33 @@ def read_evaluation(path):
     raise InputError(f"{path}: exists and is not an evaluation: give another --output.")
 
 
-def main(prepared):
-    path, previous = prepared
-    begin = time.monotonic()
-    options = {
-        name: FLAGS[name].value for name in ("seed", "data_path", "metrics", "feature_network")
-    }
-    options["progress"] = say
+def main():
+    if (FLAGS.model_dir is None) == (FLAGS.images is None):
+        raise InputError("Give either --model_dir=RUN_DIRECTORY or --images=FILE.npy.")
+    for metric in FLAGS.metrics or [""] * (FLAGS.metrics is not None):
+        if metric not in METRICS:
+            raise InputError(f"--metrics={metric}: expected some of {', '.join(METRICS)}.")
     if FLAGS.images:
-        record = evaluate_images(FLAGS.images, dataset=FLAGS.dataset or "auto", **options)
+        images, path = read_images(FLAGS.images), Path(FLAGS.images).with_name("evaluation.json")
     else:
-        options |= {"checkpoint": FLAGS.checkpoint, "num_images": FLAGS.num_images}
-        record = evaluate_run(FLAGS.model_dir, dataset=FLAGS.dataset, **options)
+        find_export(FLAGS.model_dir, FLAGS.checkpoint)
+        images, path = None, RunDirectory(FLAGS.model_dir).evaluation
+    path = Path(FLAGS.output or path)
+    if not path.parent.is_dir():
+        raise InputError(f"--output={path}: no such folder.")
+    previous = read_evaluation(path)
+    begin = time.monotonic()
+    commands.import_tensorflow_quietly()
+    options = {name: FLAGS[name].value for name in ("seed", "dataset", "data_path", "metrics")}
+    options["network"] = FLAGS.feature_network and read_network(FLAGS.feature_network)
+    options["progress"] = say
+    if images is None:
+        say(f"drawing {FLAGS.num_images} samples")
+        record = evaluate_run(FLAGS.model_dir, FLAGS.checkpoint, FLAGS.num_images, **options)
+    else:
+        record = evaluate_images(images, FLAGS.images, **options)
     say("")
-    print_table(record, reasons=record.pop("unavailable"))
+    print_table(record, record.pop("unavailable"))
     if all(previous.get(name) == record[name] for name in ("samples", "reference", "network")):
         record["scores"] = previous["scores"] | record["scores"]
     record["seconds"] = round(time.monotonic() - begin, 1)
@@ -96,19 +104,17 @@ def main(prepared):
 
 
 def print_table(record, reasons):
-    print(
-        f"{record['samples']['count']} samples, real images of {record['reference']['name']}, "
-        f"features of {record['network']['name']}\n"
-    )
+    count, real = record["samples"]["count"], record["reference"]["name"]
+    print(f"{count} samples, real images of {real}, features of {record['network']['name']}")
     scores = dict(record["scores"])
     histograms = scores.pop("class_histogram", {})
     columns = next(iter(scores.values()), histograms)
-    print(f"{'':18}" + "".join(f"{column:>12}" for column in columns))
+    print(f"\n{'':18}" + "".join(f"{column:>12}" for column in columns))
     for name, values in scores.items():
         cells = ("-" if value is None else f"{value:.4g}" for value in values.values())
         print(f"{name:18}" + "".join(f"{cell:>12}" for cell in cells))
     for column, shares in histograms.items():
-        print(f"class_histogram of {column}: " + " ".join(f"{share:.1%}" for share in shares or []))
+        print(f"class_histogram of {column}:", *(f"{share:.1%}" for share in shares or []))
     print("".join(f"\n{metric}: {reason}" for metric, reason in reasons.items()))
 
 
@@ -122,4 +128,4 @@ def say(text):
 
 if __name__ == "__main__":
     define_flags()
-    commands.start(prepare, main)
+    commands.start(main)

@@ -12,7 +12,7 @@ BATCH_SIZE = 500  # images at a time: limits the memory
 def write(gan, path):
     """Writes both networks of a `GAN` as a SavedModel.
 
-    Endpoints, all with images float32 [n, H, W, C] in [0, 1]:
+    Its signatures, all with images float32 [n, H, W, C] in [0, 1]:
         serving_default(z: float32 [n, latent_dim]) -> {"images"}
         sample(num_images: int32 [], seed: int32 []) -> {"images"}, the same for the same seed
         latents(num_images: int32 [], seed: int32 []) -> {"z"}, those of `sample`
@@ -48,14 +48,7 @@ def write(gan, path):
 
 
 class SavedGenerator:
-    """A SavedModel written by `GAN.export`.
-
-    Args:
-        path: its folder.
-
-    Raises:
-        InputError: if it is another program's SavedModel.
-    """
+    """Reads the SavedModel that `GAN.export` has written to the folder `path`."""
 
     def __init__(self, path):
         self._signatures = tf.saved_model.load(str(path)).signatures
@@ -71,19 +64,14 @@ class SavedGenerator:
     def images(self, z):
         """Latents [n, latent_dim] -> uint8 [n, H, W, C]."""
         draw = self._signatures["serving_default"]
-        return np.concatenate(
-            [to_uint8(draw(z=tf.constant(part))["images"], (0, 1)) for part in _batches(z)]
-        )
+        parts = (draw(z=tf.constant(part))["images"] for part in _batches(z))
+        return np.concatenate([to_uint8(part, (0, 1)) for part in parts])
 
     def probability(self, images):
         """uint8 [n, H, W, C] -> D's probability that each image is real, float32 [n, 1]."""
         discriminator = self._signatures["discriminator"]
-        return np.concatenate(
-            [
-                discriminator(images=tf.constant(part.astype(np.float32) / 255))["probability"]
-                for part in _batches(images)
-            ]
-        )
+        parts = (tf.constant(part.astype(np.float32) / 255) for part in _batches(images))
+        return np.concatenate([discriminator(images=part)["probability"] for part in parts])
 
 
 def _batches(rows):

@@ -10,24 +10,15 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     sigma(W) is the largest singular value of W as a matrix [inputs, outputs], estimated by one
     power iteration in each training call (Algorithm 1). The gradient includes the derivative of
-    sigma (equation 12). In Keras' layer of this name it does not, since that layer assigns the
-    kernel in each call. Here the inputs are divided instead of the kernel: the output is the
-    same, and a dense layer has fewer inputs than weights.
-
-    Args:
-        layer: a layer that multiplies its inputs by a `kernel` of [..., outputs], such as Dense
-            or Conv2D. It may have a bias and an activation.
+    sigma (equation 12); that of Keras' layer of this name does not. To divide the inputs instead
+    of the kernel gives the same output. The layer may be any that multiplies its inputs by a
+    `kernel` of [..., outputs], such as Dense or Conv2D.
     """
 
     def build(self, input_shape):
         super().build(input_shape)
-        self.u = self.add_weight(
-            shape=self.layer.kernel.shape[-1:],
-            initializer="random_normal",
-            trainable=False,
-            autocast=False,
-            name="u",
-        )
+        shape, options = self.layer.kernel.shape[-1:], {"trainable": False, "autocast": False}
+        self.u = self.add_weight(shape, "random_normal", name="u", **options)
 
     def call(self, inputs, training=False):
         kernel = ops.cast(self.layer.kernel, self.variable_dtype)
@@ -59,15 +50,12 @@ class Clip(keras.constraints.Constraint):
 
 
 def constrain(network, *, spectral_norm=False, weight_clip=0.0):
-    """Copies a network with the kernels of its dense and convolution layers constrained.
+    """A new network like this one, the kernels of its dense and convolution layers constrained.
 
     Args:
         network: a Sequential or functional model. Its weights are not copied.
         spectral_norm: divide each kernel by its largest singular value.
         weight_clip: clip each kernel to [-weight_clip, weight_clip]; 0: do not clip.
-
-    Returns:
-        A new model.
     """
 
     def clone(layer):

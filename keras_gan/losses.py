@@ -15,24 +15,16 @@ from keras_gan.backend import keras
 class AdversarialLoss(abc.ABC):
     """The base class of what `GAN.compile(loss=...)` takes.
 
-    Class attributes:
-        relativistic: the generator's loss compares with real images, and `generator` takes
-            (fake_logits, real_logits).
-        regularizers: fields of `Config` that the loss needs, such as {"penalty": "wgan_gp"},
-            where the architecture's own regularizers do not suit it.
-
     Args:
-        label_smoothing: s in [0, 1). D's target for real images moves this share of the way to
-            its target for generated images, which stays (one-sided: Salimans et al. 2016,
-            section 3.4).
-
-    Raises:
-        ValueError: if `label_smoothing` is outside [0, 1).
+        label_smoothing: s in [0, 1), or a ValueError. D's target for real images moves this share
+            of the way to its target for generated ones (Salimans et al. 2016, section 3.4).
     """
 
     label_smoothing: float = 0.0
 
+    # Whether the generator's loss compares with real images: generator(fake_logits, real_logits).
     relativistic: ClassVar[bool] = False
+    # The fields of `Config` that the loss needs, where the architecture's penalty is no use.
     regularizers: ClassVar[dict] = {}
 
     def __post_init__(self):
@@ -47,15 +39,11 @@ class AdversarialLoss(abc.ABC):
     def generator(self, fake_logits):
         """The generator's loss, a scalar."""
 
-    @abc.abstractmethod
     def probability(self, logits):
-        """D's probability that each image is real, in [0, 1], of the shape of `logits`.
+        """D's probability that each image is real, in [0, 1]: sigmoid(logit) unless overridden."""
+        return keras.ops.sigmoid(logits)
 
-        Where the loss defines no probability: a rising function that is 1/2 at the logit 0.
-        """
-
-    def get_config(self):
-        return dataclasses.asdict(self)
+    get_config = dataclasses.asdict
 
     @classmethod
     def from_config(cls, config):
@@ -72,9 +60,6 @@ class _CrossEntropy(AdversarialLoss):
         real = keras.ops.softplus(-real_logits) + self.label_smoothing * real_logits
         return keras.ops.mean(real) + keras.ops.mean(keras.ops.softplus(fake_logits))
 
-    def probability(self, logits):
-        return keras.ops.sigmoid(logits)
-
 
 class Minimax(_CrossEntropy):
     """The minimax game (Goodfellow et al. 2014, equation 1).
@@ -88,10 +73,7 @@ class Minimax(_CrossEntropy):
 
 
 class NonSaturating(_CrossEntropy):
-    """The generator maximises log D(G(z)) (Goodfellow et al. 2014, section 3).
-
-    The usual GAN loss. Many libraries call it "minimax".
-    """
+    """The usual GAN loss (Goodfellow et al. 2014, section 3), which many call "minimax"."""
 
     def generator(self, fake_logits):
         """-E[log D(G(z))]."""
@@ -102,16 +84,12 @@ class NonSaturating(_CrossEntropy):
 class LeastSquares(AdversarialLoss):
     """LSGAN (Mao et al. 2017, equation 2).
 
-    Args:
-        a: D's target for generated images.
-        b: D's target for real images, different from `a`.
-        c: G's target for D's output on generated images.
-
     The default is the paper's 0-1 coding (equation 9). With `a=-1, b=1, c=0` (equation 8) the
     game minimises a Pearson chi-squared divergence.
 
-    Raises:
-        ValueError: if `a` equals `b`.
+    Args:
+        a, b: D's targets for generated and for real images; a ValueError if they are equal.
+        c: G's target for D's output on generated images.
     """
 
     a: float = 0.0
@@ -146,10 +124,7 @@ class Hinge(AdversarialLoss):
     """
 
     def discriminator(self, real_logits, fake_logits):
-        """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))].
-
-        Label smoothing moves the 1 for real images towards -1.
-        """
+        """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]; smoothing moves the first 1 to -1."""
         margin = 1 - 2 * self.label_smoothing
         real = keras.ops.mean(keras.ops.relu(margin - real_logits))
         return real + keras.ops.mean(keras.ops.relu(1 + fake_logits))
@@ -166,13 +141,10 @@ class Hinge(AdversarialLoss):
 class Wasserstein(AdversarialLoss):
     """The dual form of the Wasserstein distance (Arjovsky et al. 2017, equation 2, Algorithm 1).
 
-    D, the paper's critic, must be Lipschitz. The penalty `wgan_gp` makes it so, or
-    `keras_gan.layers.constrain`: spectral normalisation, or the paper's weight clipping (here of
-    kernels only). R1 does not: it limits the slope at real images only. D's output has no zero
-    and no unit, so `probability` orders images and has no other meaning.
-
-    Raises:
-        ValueError: if `label_smoothing` is given: there is no target to smooth.
+    D, the paper's critic, must be Lipschitz: by the penalty `wgan_gp`, or by spectral normalisation
+    or the paper's weight clipping (`keras_gan.layers.constrain`). R1 is not enough: it limits the
+    slope at real images only. D's output has no zero and no unit, so `probability` only orders
+    images, and there is no target for `label_smoothing`: a ValueError.
     """
 
     regularizers: ClassVar[dict] = {"penalty": "wgan_gp"}
@@ -180,10 +152,8 @@ class Wasserstein(AdversarialLoss):
     def __post_init__(self):
         super().__post_init__()
         if self.label_smoothing:
-            raise ValueError(
-                f"label_smoothing={self.label_smoothing}: the Wasserstein loss has no targets, "
-                "expected 0."
-            )
+            given = f"label_smoothing={self.label_smoothing}"
+            raise ValueError(f"{given}: the Wasserstein loss has no targets, expected 0.")
 
     def discriminator(self, real_logits, fake_logits):
         """E[D(G(z))] - E[D(x)], unbounded below unless D is Lipschitz."""
@@ -193,16 +163,12 @@ class Wasserstein(AdversarialLoss):
         """-E[D(G(z))]."""
         return -keras.ops.mean(fake_logits)
 
-    def probability(self, logits):
-        return keras.ops.sigmoid(logits)
-
 
 class Relativistic(AdversarialLoss):
     """The relativistic GAN (Jolicoeur-Martineau 2018, section 4): which image is more real?
 
     The paired form, which R3GAN uses too (Huang et al. 2025, section 2): the n-th real image is
-    compared with the n-th generated one. Only differences of logits have a meaning:
-    `probability` is that of being more real than an image of logit 0.
+    compared with the n-th generated one. `probability` compares with an image of logit 0.
     """
 
     relativistic = True
@@ -215,9 +181,6 @@ class Relativistic(AdversarialLoss):
     def generator(self, fake_logits, real_logits):
         """-E[log sigmoid(D(G(z)) - D(x))]."""
         return keras.ops.mean(keras.ops.softplus(real_logits - fake_logits))
-
-    def probability(self, logits):
-        return keras.ops.sigmoid(logits)
 
 
 class RelativisticAverage(Relativistic):
@@ -232,9 +195,7 @@ class RelativisticAverage(Relativistic):
     def generator(self, fake_logits, real_logits):
         """-E[log sigmoid(D(G(z)) - E[D(x)])] - E[log(1 - sigmoid(D(x) - E[D(G(z))]))]."""
         # The discriminator's loss with real and generated images exchanged.
-        return NonSaturating().discriminator(
-            fake_logits - keras.ops.mean(real_logits), real_logits - keras.ops.mean(fake_logits)
-        )
+        return RelativisticAverage().discriminator(fake_logits, real_logits)
 
 
 LOSSES = {

@@ -30,16 +30,11 @@ class GAN(keras.Model):
             [-sqrt(3), sqrt(3)], both of variance 1.
         ema_decay: if given, in (0, 1): keep an exponential moving average of the
             generator's weights, used by `generate` and `export`.
-        seed: an int32. Latents and dropout of step t follow from (seed, t) alone, so a resumed
-            training draws what an uninterrupted one would have drawn.
+        seed: an int32 from which, with the number of the step, all random draws follow.
 
-    Raises:
-        ValueError: if a network is not built, the shapes do not fit together, or an
-            option is out of range.
-
-    `fit` and `evaluate` take batches of images, or tuples that begin with them, of the
-    discriminator's input shape in [-1, 1]. They log `d_loss`, penalty included, `g_loss`,
-    `d_real` = mean D(x) and `d_fake` = mean D(G(z)), the last two as probabilities.
+    `fit` and `evaluate` take batches of images in [-1, 1], or tuples that begin with them. They log
+    `d_loss` with the penalty, `g_loss`, and the probabilities `d_real` = mean D(x) and `d_fake` =
+    mean D(G(z)).
     """
 
     def __init__(
@@ -57,13 +52,10 @@ class GAN(keras.Model):
             self.ema_generator = keras.models.clone_model(generator)
             self.ema_generator.set_weights(generator.get_weights())
             self.ema_generator.trainable = False
-        # Training steps done. Every random draw follows from it and the seed.
-        self.step = self.add_weight(
-            shape=(), dtype="int64", trainable=False, aggregation="only_first_replica", name="step"
-        )
-        self._means = {
-            name: keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")
-        }
+        options = {"trainable": False, "aggregation": "only_first_replica", "name": "step"}
+        self.step = self.add_weight((), dtype="int64", **options)  # training steps done
+        names = ("d_loss", "g_loss", "d_real", "d_fake")
+        self._means = {name: keras.metrics.Mean(name) for name in names}
         self.built = True
 
     def compile(
@@ -86,15 +78,13 @@ class GAN(keras.Model):
                 the discriminator's loss.
             d_steps: k of Algorithm 1, discriminator updates per generator update. A batch of n
                 images given to `fit` is split into k minibatches of n / k, one for each.
-            simultaneous: take the generator's gradient from the same forward pass as the
-                (last) discriminator's, before either network is updated, as the authors' own
-                code does. Algorithm 1, the default, alternates.
+            simultaneous: take both gradients from one forward pass (with d_steps, the last), as
+                the authors' own code does. Algorithm 1, the default, alternates.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` of `keras.Model.compile`.
 
         Raises:
             ValueError: if the loss or penalty is unknown, one optimiser is given twice, d_steps
-                is below 1, or a penalty is given and the discriminator has batch normalisation,
-                whose output for one image depends on the whole batch.
+                is below 1, or there is a penalty and batch normalisation in the discriminator.
         """
         loss = _named("loss", loss, LOSSES, AdversarialLoss)
         if penalty is not None:
@@ -123,65 +113,60 @@ class GAN(keras.Model):
 
     @property
     def sampler(self):
-        """The network behind `generate` and `export`: the moving average where there is one."""
+        """The network of `generate` and `export`: the moving average if there is one."""
         return self.ema_generator or self.generator
 
     @property
     def metrics(self):
         return list(self._means.values())
 
-    @property
-    def _networks(self):
-        return self.generator, self.discriminator
-
     def call(self, z, training=False):
         network = self.generator if training else self.sampler
         return tf.cast(network(z, training=training), tf.float32)  # also in mixed precision
-
-    # Training
 
     def train_step(self, data):
         """One iteration of Algorithm 1 on a batch of d_steps minibatches of real images."""
         images = self._real(data, at_least=self.d_steps)
         for k in range(self.d_steps):
             real = images[k :: self.d_steps]
-            seeds.seed_layers(self._networks, self.seed, self.step, k)
+            z, seed = self._draw(real, k)
             if self.simultaneous and k == self.d_steps - 1:
-                self._update_both(real, k)
+                self._update_both(real, z, seed)
             else:
-                self._update_discriminator(real, k)
+                self._update_discriminator(real, z, seed)
         if not self.simultaneous:
-            seeds.seed_layers(self._networks, self.seed, self.step, self.d_steps)
-            self._update_generator(real, self.d_steps)
+            z, _ = self._draw(real, self.d_steps)
+            self._update_generator(real, z)
         self.step.assign_add(1)
         self._update_moving_average()
         return self.get_metrics_result()
 
-    def _update_discriminator(self, real, k):
+    def _draw(self, real, k):
+        """Latents and the penalty's seed for update k of this step; seeds dropout as well."""
+        seeds.seed_layers([self.generator, self.discriminator], self.seed, self.step, k)
         z = self._latents_like(real, seeds.TRAIN, self.step, k)
+        return z, seeds.fold(self.seed, seeds.PENALTY, self.step, k)
+
+    def _update_discriminator(self, real, z, seed):
         fake = _without_side_effects(self.generator, z)
         with tf.GradientTape() as tape:
-            seed = seeds.fold(self.seed, seeds.PENALTY, self.step, k)
             loss, *_ = self._discriminator_loss(real, fake, seed)
         _descend(loss, self.discriminator, self.d_optimizer, tape)
 
-    def _update_generator(self, real, k):
+    def _update_generator(self, real, z):
         real_logits = None
         if self.adversarial_loss.relativistic:
             real_logits = _at_least_float32(_without_side_effects(self.discriminator, real))
-        z = self._latents_like(real, seeds.TRAIN, self.step, k)
         with tf.GradientTape() as tape:
             fake = self.generator(z, training=True)
             fake_logits = _at_least_float32(_without_side_effects(self.discriminator, fake))
             loss = self._generator_loss(fake_logits, real_logits)
         _descend(loss, self.generator, self.g_optimizer, tape)
 
-    def _update_both(self, real, k):
-        z = self._latents_like(real, seeds.TRAIN, self.step, k)
+    def _update_both(self, real, z, seed):
         with tf.GradientTape() as g_tape:
             fake = self.generator(z, training=True)
             with tf.GradientTape() as d_tape:
-                seed = seeds.fold(self.seed, seeds.PENALTY, self.step, k)
                 d_loss, fake_logits, real_logits = self._discriminator_loss(real, fake, seed)
             g_loss = self._generator_loss(fake_logits, real_logits)
         # The generator's gradient comes first: it is that of the D before its update.
@@ -208,10 +193,9 @@ class GAN(keras.Model):
         return loss, fake_logits, real_logits
 
     def _generator_loss(self, fake_logits, real_logits):
-        logits = (
-            (fake_logits, real_logits) if self.adversarial_loss.relativistic else (fake_logits,)
-        )
-        loss = self.adversarial_loss.generator(*logits) + sum(self.generator.losses)
+        relative_to = (real_logits,) if self.adversarial_loss.relativistic else ()
+        loss = self.adversarial_loss.generator(fake_logits, *relative_to)
+        loss += sum(self.generator.losses)
         self._means["g_loss"].update_state(loss, sample_weight=tf.shape(fake_logits)[0])
         return loss
 
@@ -228,7 +212,7 @@ class GAN(keras.Model):
                 average.assign(weight)
 
     def test_step(self, data):
-        """The losses of a batch as they stand: inference mode, and nothing is updated."""
+        """The losses of a batch in inference mode; no weight changes."""
         real = self._real(data)
         # The images counted since the last reset tell the batches of an evaluation apart.
         batch = self._means["d_loss"].count
@@ -243,9 +227,8 @@ class GAN(keras.Model):
         images = tf.convert_to_tensor(keras.utils.unpack_x_y_sample_weight(data)[0])
         if not images.dtype.is_floating:
             raise ValueError(f"Images are {images.dtype.name}: expected floats in [-1, 1].")
-        tf.debugging.assert_greater_equal(
-            tf.shape(images)[0], at_least, "A batch holds fewer images than d_steps."
-        )
+        message = "A batch holds fewer images than d_steps."
+        tf.debugging.assert_greater_equal(tf.shape(images)[0], at_least, message)
         return images
 
     def _latents_like(self, real, *counters):
@@ -253,79 +236,46 @@ class GAN(keras.Model):
         shape = [tf.shape(real)[0], self.latent_dim]
         return seeds.LATENTS[self.latent](shape, seeds.fold(self.seed, *counters))
 
-    # Sampling
-
     def latents(self, num_images, seed=0):
         """The latents of `generate(num_images, seed=seed)`, a tensor [num_images, latent_dim]."""
-        shape = [num_images, self.latent_dim]
-        return seeds.LATENTS[self.latent](shape, seeds.fold(seed, seeds.SAMPLE, 0, 0))
+        seed = seeds.fold(seed, seeds.SAMPLE, 0, 0)
+        return seeds.LATENTS[self.latent]([num_images, self.latent_dim], seed)
 
     def generate(self, num_images, *, seed=0, batch_size=500):
-        """Draws images.
-
-        Returns:
-            A float32 array [num_images, H, W, C] in [-1, 1], the same for the same seed.
-        """
+        """Draws images: float32 [num_images, H, W, C] in [-1, 1], the same for the same seed."""
         z = self.latents(num_images, seed)
         starts = range(0, max(num_images, 1), batch_size)
         return np.concatenate([self(z[i : i + batch_size], training=False) for i in starts])
 
-    # Saving
-
     def export(self, filepath):
-        """Writes both networks as a SavedModel that TensorFlow alone can load.
-
-        Its endpoints: `keras_gan.export.write`.
-        """
+        """Writes a SavedModel, which TensorFlow alone can load: see `keras_gan.export.write`."""
         export.write(self, filepath)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "generator": keras.saving.serialize_keras_object(self.generator),
-            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
-            "latent": self.latent,
-            "ema_decay": self.ema_decay,
-            "seed": self.seed,
-        }
+        names = ("generator", "discriminator", "latent", "ema_decay", "seed")
+        settings = {name: getattr(self, name) for name in names}
+        return super().get_config() | keras.saving.serialize_keras_object(settings)
 
     @classmethod
     def from_config(cls, config):
-        networks = {
-            name: keras.saving.deserialize_keras_object(config.pop(name))
-            for name in ("generator", "discriminator")
-        }
-        return cls(**networks, **config)
+        return cls(**keras.saving.deserialize_keras_object(config))
 
     def get_compile_config(self):
         if not self.compiled:
             return None
-        return {
-            **self._execution,
-            "g_optimizer": keras.saving.serialize_keras_object(self.g_optimizer),
-            "d_optimizer": keras.saving.serialize_keras_object(self.d_optimizer),
-            "loss": keras.saving.serialize_keras_object(self.adversarial_loss),
-            "penalty": keras.saving.serialize_keras_object(self.penalty),
-            "d_steps": self.d_steps,
-            "simultaneous": self.simultaneous,
-        }
+        names = ("g_optimizer", "d_optimizer", "penalty", "d_steps", "simultaneous")
+        settings = {name: getattr(self, name) for name in names}
+        settings |= {"loss": self.adversarial_loss, **self._execution}
+        return keras.saving.serialize_keras_object(settings)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
 
 def _without_side_effects(network, inputs):
-    """The network's output in training mode, without an update of its batch-norm statistics.
-
-    An update of one network must not change the other.
-    """
-    outputs, _ = network.stateless_call(
-        network.trainable_variables,
-        network.non_trainable_variables,
-        inputs,
-        training=True,
-    )
-    return outputs
+    """The network's output in training mode; its batch-norm statistics stay as they are."""
+    variables = network.trainable_variables, network.non_trainable_variables
+    return network.stateless_call(*variables, inputs, training=True)[0]
 
 
 def _at_least_float32(logits):
@@ -345,10 +295,8 @@ def _named(argument, value, choices, kind):
     if isinstance(value, kind):
         return value
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(
-            f"{argument}={value!r}: expected one of {', '.join(choices)}, or an instance of "
-            f"keras_gan's {kind.__name__}."
-        )
+        expected = f"one of {', '.join(choices)}, or an instance of keras_gan's {kind.__name__}"
+        raise ValueError(f"{argument}={value!r}: expected {expected}.")
     return choices[value]()
 
 
@@ -356,9 +304,8 @@ def _check_independence(discriminator):
     for layer in discriminator._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             raise InputError(
-                f"The discriminator's {layer.name} makes the logit of one image depend on the "
-                "whole batch, and a gradient penalty needs logits that do not: use "
-                "LayerNormalization or keras_gan.layers.SpectralNormalization, or no penalty."
+                f"The discriminator's {layer.name} makes a logit depend on the whole batch, and a "
+                "gradient penalty does not allow that: use LayerNormalization or no penalty."
             )
 
 
@@ -368,21 +315,15 @@ def _check(generator, discriminator, latent, ema_decay):
             raise ValueError(f"The {name} has no weights yet: begin it with keras.Input(shape).")
         shapes = getattr(network, "input_shape", None), getattr(network, "output_shape", None)
         if not all(isinstance(shape, tuple) for shape in shapes):
-            raise ValueError(
-                f"The {name} has the shapes {shapes}: expected a Sequential or functional model "
-                "with one input and one output."
-            )
+            raise ValueError(f"The {name} is no Sequential or functional model: expected one.")
     if len(generator.input_shape) != 2:
-        raise ValueError(
-            f"The generator takes {generator.input_shape}: expected latents (None, latent_dim)."
-        )
-    if generator.output_shape[1:] != discriminator.input_shape[1:]:
-        raise ValueError(
-            f"The generator makes images of shape {generator.output_shape[1:]} and the "
-            f"discriminator takes {discriminator.input_shape[1:]}: expected the same."
-        )
+        shape = generator.input_shape
+        raise ValueError(f"The generator takes {shape}: expected latents (None, latent_dim).")
+    made, taken = generator.output_shape[1:], discriminator.input_shape[1:]
+    if made != taken:
+        shapes = f"The generator makes images of shape {made}, the discriminator takes {taken}"
+        raise ValueError(f"{shapes}: expected the same.")
     if latent not in seeds.LATENTS:
-        expected = ", ".join(seeds.LATENTS)
-        raise ValueError(f"latent={latent!r}: expected one of {expected}.")
+        raise ValueError(f"latent={latent!r}: expected one of {', '.join(seeds.LATENTS)}.")
     if ema_decay is not None and not 0 < ema_decay < 1:
         raise ValueError(f"ema_decay={ema_decay}: expected 0 < value < 1, or None.")

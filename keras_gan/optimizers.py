@@ -10,11 +10,8 @@ class GoodfellowSGD(keras.optimizers.SGD):
     """Gradient descent with the schedules in the code published with Goodfellow et al. 2014.
 
     The learning rate is divided by 1.000004 per step, until it is 1e-5 of the first one. Momentum
-    is 0.5 in the first two epochs and rises linearly to 0.7 in epoch 251. An epoch is 500 steps
-    here: 50,000 images in batches of 100.
-
-    Args:
-        learning_rate: the rate at the first step; 0.1 was published.
+    is 0.5 in the first two epochs and rises linearly to 0.7 in epoch 251. An epoch is 500 steps:
+    50,000 images in batches of 100.
     """
 
     def __init__(self, learning_rate=0.1, momentum=0.5, **kwargs):

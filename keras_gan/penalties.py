@@ -12,14 +12,7 @@ from keras_gan.backend import tf
 
 @dataclasses.dataclass(frozen=True)
 class GradientPenalty(abc.ABC):
-    """The base class of what `GAN.compile(penalty=...)` takes: a term of the discriminator's loss.
-
-    Args:
-        weight: the factor of the penalty, positive.
-
-    Raises:
-        ValueError: if it is not.
-    """
+    """The base class of what `GAN.compile(penalty=...)` takes. `weight` > 0 is its factor."""
 
     weight: float
 
@@ -29,19 +22,15 @@ class GradientPenalty(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, discriminator, real, fake, seed):
-        """Evaluates D and the penalty, in one pass where possible.
+        """Returns D's logits for `real` and for `fake` and the penalty, from one pass if it can.
 
         Args:
             discriminator: images [n, H, W, C] -> logits [n, 1].
             real, fake: n images each.
             seed: int32 [2], for the random draws of this update.
-
-        Returns:
-            Logits for `real`, logits for `fake`, and the penalty, a scalar.
         """
 
-    def get_config(self):
-        return dataclasses.asdict(self)
+    get_config = dataclasses.asdict
 
     @classmethod
     def from_config(cls, config):
@@ -89,21 +78,16 @@ class _UnitSlope(GradientPenalty):
         """Images of the shape of `real`."""
 
     def __call__(self, discriminator, real, fake, seed):
-        share = tf.random.stateless_uniform(
-            [tf.shape(real)[0]] + [1] * (real.shape.rank - 1),
-            tf.random.experimental.stateless_fold_in(seed, 1),
-            dtype=real.dtype,
-        )
+        shape = [tf.shape(real)[0]] + [1] * (real.shape.rank - 1)
+        share_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        share = tf.random.stateless_uniform(shape, share_seed, dtype=real.dtype)
         other = tf.cast(self._other_ends(real, fake, seed), real.dtype)
         between = real + share * (other - real)
         _, square = _slope(discriminator, between)
         # The derivative of the square root is infinite at 0.
         excess = tf.sqrt(square + 1e-12) - 1
-        return (
-            discriminator(real),
-            discriminator(fake),
-            self.weight * tf.reduce_mean(tf.square(excess)),
-        )
+        penalty = self.weight * tf.reduce_mean(tf.square(excess))
+        return discriminator(real), discriminator(fake), penalty
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +104,8 @@ class WassersteinGradientPenalty(_UnitSlope):
 class DRAGAN(_UnitSlope):
     """DRAGAN (Kodali et al. 2017): near the real images.
 
-    As in the authors' code, the line leads from a real image to the same image with noise added:
-    uniform between 0 and half the standard deviation of all pixels of the batch.
+    As in the authors' code, the line leads from a real image to the same image with uniform noise
+    added, of 0 to half the standard deviation of the batch's pixels.
     """
 
     weight: float = 10.0

@@ -8,12 +8,7 @@ from matplotlib.ticker import LogLocator
 
 
 def draw_curves(history, path):
-    """Draws the losses, D(x) and D(G(z)), and the Frechet distance where it was measured.
-
-    Args:
-        history: the file of a `keras.callbacks.CSVLogger`.
-        path: the PNG file to write.
-    """
+    """Draws a `CSVLogger`'s file: the losses, D(x) and D(G(z)), and `fid` if it was measured."""
     with open(history, newline="") as file:
         rows = list(csv.DictReader(file))
     epochs = [int(row["epoch"]) + 1 for row in rows]

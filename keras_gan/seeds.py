@@ -1,7 +1,7 @@
 """Every seed and every latent.
 
-A draw is stateless: it follows from the model's seed, a stream and counters such as the step. So a
-resumed training draws what an uninterrupted one would have drawn, and nothing needs to be saved.
+Draws are stateless: each follows from the model's seed, a stream and counters such as the step. So
+nothing needs to be saved for a resumed training to draw what an uninterrupted one would have.
 """
 
 import math

@@ -46,17 +46,14 @@ class Images:
 
 
 def load(dataset="auto", data_path=None, split="train"):
-    """Loads images by name, or from the user's file or folder.
+    """Loads `Images` by name, or from the user's file or folder.
 
     Args:
-        dataset: a key of `DATASETS`. "auto" is what `data_path` holds. Without a `data_path` it
-            is MNIST, or the synthetic digits where MNIST can't be had.
+        dataset: a key of `DATASETS`. "auto" is what `data_path` holds; without one it is MNIST, or
+            the synthetic digits where MNIST can't be had.
         data_path: a `.npz` with `x_train` (uint8 [N, H, W] or [N, H, W, C]), a folder with
             the IDX files of MNIST, or a folder of images.
         split: "train" or "test".
-
-    Raises:
-        InputError: if the data can't be had or are something else.
     """
     if dataset not in DATASETS:
         raise InputError(f"--dataset={dataset!r}: expected one of {', '.join(DATASETS)}.")
@@ -109,9 +106,6 @@ def batches(images, batch_size, *, seed=0, start=0, minibatches=1):
     return tf.data.Dataset.counter(start).map(batch).prefetch(8).with_options(options)
 
 
-# MNIST and its like
-
-
 def _auto(split):
     try:
         return _keras_dataset("mnist", split)
@@ -124,16 +118,15 @@ def _auto(split):
 
 class _NotFoundError(InputError):
     def __init__(self, name, reason):
-        super().__init__(
-            f"{name} is neither in {ENVIRONMENT_VARIABLE} nor in Keras' cache, and the download "
-            f"failed ({readers.first_line(reason)}). Put {name}.npz anywhere and give "
-            f"--data_path=/path/{name}.npz or set {ENVIRONMENT_VARIABLE}=/path/{name}.npz."
-        )
+        where = f"{name} is neither in {ENVIRONMENT_VARIABLE} nor in Keras' cache"
+        advice = f"give --data_path=/path/{name}.npz or set {ENVIRONMENT_VARIABLE}=/path/{name}.npz"
+        reason = readers.first_line(reason)
+        super().__init__(f"{where}, and the download failed ({reason}): {advice}.")
 
 
 def _keras_dataset(name, split):
     """Images from KERAS_GAN_DATA, else from Keras' cache, else by download."""
-    path = _find_local(name) or _find_cached(name)
+    path = _find(name)
     if path is not None:
         return Images(name, *readers.read(path, split))
     _require_server(name)
@@ -148,39 +141,32 @@ def _keras_dataset(name, split):
     return Images(name, *readers.checked(name, *(train if split == "train" else test)))
 
 
-def _find_local(name):
-    """The file or folder of a dataset that KERAS_GAN_DATA names or contains, or None."""
+def _find(name):
+    """The file or folder of a dataset on this machine, or None."""
     root = os.environ.get(ENVIRONMENT_VARIABLE)
-    if not root:
-        return None
-    root = Path(root).expanduser()
-    if not root.exists():
-        raise InputError(f"{ENVIRONMENT_VARIABLE}={root}: no such file or folder.")
-    if root.is_file() or any(root.glob("train-images*")):
-        return root if name == "mnist" else None
-    inside = (root / f"{name}.npz", root / name.replace("_", "-"))
-    return next((path for path in inside if path.exists()), None)
-
-
-def _find_cached(name):
-    """The result of an earlier download by `keras.datasets`, or None."""
+    if root:
+        root = Path(root).expanduser()
+        if not root.exists():
+            raise InputError(f"{ENVIRONMENT_VARIABLE}={root}: no such file or folder.")
+        whole = root.is_file() or any(root.glob("train-images*"))  # no folder of several datasets
+        inside = [root / f"{name}.npz", root / name.replace("_", "-")]
+        for path in inside if not whole else [root] * (name == "mnist"):
+            if path.exists():
+                return path
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets"
     if name == "mnist":
         return home / "mnist.npz" if (home / "mnist.npz").exists() else None
     folder = home / name.replace("_", "-")
-    return folder if len(list(folder.glob("*-ubyte.gz"))) == 4 else None
+    return folder if len(list(folder.glob("*-ubyte.gz"))) == 4 else None  # a whole download
 
 
 def _require_server(name):
-    """Raises within DOWNLOAD_TIMEOUT seconds if the server can't be reached.
-
-    In a thread, since a socket's timeout does not limit the look-up of a name.
-    """
+    """Raises within DOWNLOAD_TIMEOUT. A socket's timeout does not limit the look-up of a name."""
     outcome = [TimeoutError(f"no answer within {DOWNLOAD_TIMEOUT} s")]
+    request = urllib.request.Request(f"{DOWNLOADS}mnist.npz", method="HEAD")
 
     def ask():
         try:
-            request = urllib.request.Request(f"{DOWNLOADS}mnist.npz", method="HEAD")
             urllib.request.urlopen(request, timeout=DOWNLOAD_TIMEOUT).close()
             outcome[0] = None
         except Exception as error:  # a proxy can provoke any; raised below
@@ -194,16 +180,12 @@ def _require_server(name):
 
 
 def _synthetic(split):
-    """60,000 digits for training and 10,000 others for tests, always the same."""
     count, seed = {"train": (60_000, 0), "test": (10_000, 1)}[split]
     return Images("synthetic", *synthetic.digits(count, seed))
 
 
 def _stack(source, split):
-    """Stacked MNIST (Metz et al. 2017): three random digits as the channels of an image.
-
-    128,000 images for training and 26,000 for tests, always the same, with 1,000 classes.
-    """
+    """Three random digits as the channels of an image, 1,000 classes (Metz et al. 2017)."""
     if source.images.shape[-1] != 1:
         raise InputError(f"stacked_mnist: expected grey digits, {source.name} has colours.")
     count, seed = {"train": (128_000, 0), "test": (26_000, 1)}[split]

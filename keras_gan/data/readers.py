@@ -14,11 +14,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
 def read(path, split="train"):
-    """Reads a `.npz` file or a folder: (images uint8 [N, H, W, C], C 1 or 3, labels [N] or None).
-
-    Raises:
-        InputError: if it can't be read or is something else.
-    """
+    """Reads a `.npz` or a folder: (images uint8 [N, H, W, C], C 1 or 3, labels [N] or None)."""
     path = Path(path)
     try:
         if not path.exists():
@@ -37,22 +33,17 @@ def read(path, split="train"):
 def checked(path, images, labels):
     """(images [N, H, W, C], labels) as `read` returns them; `path` goes into the errors."""
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise InputError(
-            f"{path}: the images are {images.dtype} {list(images.shape)}, "
-            "expected uint8 [N, H, W] or [N, H, W, C]."
-        )
+        found = f"{images.dtype} {list(images.shape)}"
+        raise InputError(f"{path}: images {found}, expected uint8 [N, H, W] or [N, H, W, C].")
     if images.ndim == 3:
         images = images[..., np.newaxis]
     if images.shape[-1] not in (1, 3) or 0 in images.shape:
-        raise InputError(
-            f"{path}: the images have the shape {list(images.shape)}, "
-            "expected at least one image, of 1 or 3 channels."
-        )
-    if labels is not None and labels.shape != (len(images),):
-        raise InputError(
-            f"{path}: {len(images)} images with labels of shape {list(labels.shape)}, "
-            f"expected [{len(images)}]."
-        )
+        shape = list(images.shape)
+        raise InputError(f"{path}: the images have the shape {shape}, expected 1 or 3 channels.")
+    count = len(images)
+    if labels is not None and labels.shape != (count,):
+        shape = list(labels.shape)
+        raise InputError(f"{path}: {count} images, labels of shape {shape}: expected [{count}].")
     return images, labels
 
 
@@ -91,17 +82,13 @@ def _parse_idx(path, dimensions):
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: damaged gzip file: {error}.") from error
     header = 4 + 4 * dimensions
-    if len(data) < header:
-        raise InputError(f"{path}: {len(data)} bytes, expected a header of {header}.")
-    magic, *shape = struct.unpack(f">{1 + dimensions}I", data[:header])
+    magic, *shape = struct.unpack(f">{1 + dimensions}I", data[:header].ljust(header, b"\0"))
     expected = 0x0800 + dimensions  # 08: unsigned bytes
     if magic != expected:
         raise InputError(f"{path}: magic number {magic}, expected {expected}.")
     if len(data) - header != math.prod(shape):
-        raise InputError(
-            f"{path}: {len(data) - header} bytes after the header, "
-            f"expected {' x '.join(map(str, shape))} = {math.prod(shape)}."
-        )
+        found = f"{len(data)} bytes, expected {header} + {' x '.join(map(str, shape))}"
+        raise InputError(f"{path}: {found}: it is cut off or damaged.")
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
@@ -112,18 +99,15 @@ def _read_folder(folder, split):
     visible = (p for p in folder.rglob("[!.]*") if p.suffix.lower() in IMAGE_SUFFIXES)
     paths = sorted(path for path in visible if path.is_file())
     if not paths:
-        raise InputError(
-            f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)}) and no train-images-idx3-ubyte."
-        )
+        suffixes = ", ".join(IMAGE_SUFFIXES)
+        raise InputError(f"{folder}: no images ({suffixes}) and no train-images-idx3-ubyte.")
     arrays = []
     for path in paths:
         arrays.append(_read_picture(path))
         (height, width), expected = arrays[-1].shape[:2], arrays[0].shape[:2]
         if (height, width) != expected:
-            raise InputError(
-                f"{path}: {height}x{width} pixels, expected {expected[0]}x{expected[1]} as in "
-                f"{paths[0].name}: resize all to one size."
-            )
+            first = f"{expected[0]}x{expected[1]} as in {paths[0].name}: resize all to one size"
+            raise InputError(f"{path}: {height}x{width} pixels, expected {first}.")
     channels = max(array.shape[-1] for array in arrays)
     return np.stack([np.broadcast_to(a, [*a.shape[:2], channels]) for a in arrays]), None
 

@@ -8,30 +8,6 @@ evaluate_run("runs/mnist-dcgan-lsgan")
 from keras_gan.evaluation import scores
 from keras_gan.evaluation.comparison import evaluate_images, evaluate_run
 from keras_gan.evaluation.metrics import METRICS, VALIDATION, evaluate
-from keras_gan.evaluation.network import (
-    NETWORK,
-    NETWORK_SHA256,
-    FeatureNetwork,
-    build_mnist_cnn,
-    default_network,
-)
+from keras_gan.evaluation.network import FeatureNetwork, build_mnist_cnn, default_network
 from keras_gan.evaluation.samples import PAIRS, Reference, Samples
 from keras_gan.evaluation.scores import UnavailableError
-
-__all__ = [
-    "METRICS",
-    "NETWORK",
-    "NETWORK_SHA256",
-    "PAIRS",
-    "VALIDATION",
-    "FeatureNetwork",
-    "Reference",
-    "Samples",
-    "UnavailableError",
-    "build_mnist_cnn",
-    "default_network",
-    "evaluate",
-    "evaluate_images",
-    "evaluate_run",
-    "scores",
-]

@@ -17,11 +17,10 @@ NETWORK_SHA256 = "c289fb3234b1c0a997886364e06e35707053b5e025c9d4de9f4206bb155a15
 
 
 def build_mnist_cnn():
-    """A classifier of digits, untrained: images [n, 28, 28, 1] in [-1, 1] -> a dict.
+    """An untrained classifier: digits [n, 28, 28, 1] -> features [n, 384], probabilities [n, 10].
 
-    Its `features` [n, 384] are the input of the last convolution, averaged over 2 x 2. Of the
-    variance of that convolution's output, 82 % lies between the ten classes (of these features,
-    49 %), so a distance there would measure little but the classes. `probabilities` are [n, 10].
+    The features are the averaged input of the last convolution. Of the variance of its output 82 %
+    lies between the classes (here: 49 %): a distance there would measure little but the classes.
     """
 
     def block(x, filters, kernel_size, strides):
@@ -41,39 +40,42 @@ def build_mnist_cnn():
 
 @functools.cache
 def default_network():
-    """`mnist-cnn-v1`, a `FeatureNetwork` for digits of 28 x 28 x 1.
-
-    Raises:
-        InputError: if its file is damaged.
-    """
+    """`mnist-cnn-v1`, a `FeatureNetwork` for digits of 28 x 28 x 1."""
     if hashlib.sha256(NETWORK.read_bytes()).hexdigest() != NETWORK_SHA256:
         raise InputError(f"{NETWORK}: damaged: install keras_gan anew.")
     model = build_mnist_cnn()
     with np.load(NETWORK) as arrays:
         model.set_weights([arrays[name] for name in arrays.files])
     # On the CPU: a GPU's rounding (TF32) would change the scores.
-    return FeatureNetwork(model, NETWORK.stem, device="CPU")
+    return FeatureNetwork(model, NETWORK.stem, NETWORK_SHA256, device="CPU")
+
+
+def read_network(path):
+    """The `FeatureNetwork` of a .keras file."""
+    path = Path(path)
+    try:
+        model = keras.models.load_model(path, compile=False)
+        return FeatureNetwork(model, path.stem, hashlib.sha256(path.read_bytes()).hexdigest())
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a Keras model: {error}") from error
 
 
 class FeatureNetwork:
-    """Images -> features, and the probabilities of classes where the model has them.
+    """Images -> features, and the probabilities of classes if the model has them.
 
-    A model for images of one channel is applied to each channel of images with three. Their
-    features are concatenated, and a class is a combination of the channels' classes, as in the
-    1,000 modes of stacked MNIST.
+    A model of one channel is applied to each channel of images with three: the features are
+    concatenated, and a class is a combination of three, as in the 1,000 modes of stacked MNIST.
 
     Args:
         model: a Keras model, images float32 [n, H, W, C] in [-1, 1] -> features [n, d], or a
             dict of `features` and `probabilities` [n, classes].
-        name: recorded with the scores; by default the model's name.
+        name, sha256: recorded with the scores.
         device: where it runs; by default TensorFlow's choice.
-
-    Raises:
-        InputError: if the model has other inputs or outputs.
     """
 
-    def __init__(self, model, name=None, device=None):
+    def __init__(self, model, name=None, sha256=None, device=None):
         self.name = name or model.name
+        self.sha256 = sha256
         self.image_shape = getattr(model, "input_shape", (None,))[1:]
         if len(self.image_shape) != 3:
             raise InputError(f"{self.name}: expected a functional model of images [n, H, W, C].")
@@ -92,15 +94,11 @@ class FeatureNetwork:
             channels = [self(images[..., c : c + 1]) for c in range(images.shape[-1])]
             outputs = {"features": np.concatenate([c["features"] for c in channels], axis=1)}
             if "probabilities" in channels[0]:
-                outputs["probabilities"] = functools.reduce(
-                    lambda p, q: (p[:, :, np.newaxis] * q[:, np.newaxis]).reshape(len(p), -1),
-                    [c["probabilities"] for c in channels],
-                )
+                probabilities = [c["probabilities"] for c in channels]
+                outputs["probabilities"] = functools.reduce(_products, probabilities)
             return outputs
-        batches = [
-            self._apply(images[i : i + batch_size].astype(np.float32) / 127.5 - 1)
-            for i in range(0, len(images), batch_size)
-        ]
+        parts = np.split(images, range(batch_size, len(images), batch_size))
+        batches = [self._apply(part.astype(np.float32) / 127.5 - 1) for part in parts]
         outputs = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
         features = outputs.get("features", np.zeros([]))
         if features.ndim != 2:
@@ -111,7 +109,11 @@ class FeatureNetwork:
 
     def takes(self, shape):
         """Whether images may have this shape (H, W, C)."""
-        *size, channels = self.image_shape
-        return all(a in (None, b) for a, b in zip(size, shape[:-1], strict=True)) and (
-            channels in (None, 1, shape[-1])
-        )
+        height, width, channels = self.image_shape
+        fits = height in (None, shape[0]) and width in (None, shape[1])
+        return fits and channels in (None, 1, shape[2])
+
+
+def _products(p, q):
+    """[n, a] and [n, b] -> [n, a * b]: the probabilities of all combinations of two classes."""
+    return (p[:, :, np.newaxis] * q[:, np.newaxis]).reshape(len(p), -1)

@@ -15,17 +15,13 @@ PAIRS = 10_000  # real images, at most, that are compared with every sample
 
 
 class Samples:
-    """Images, and their features and classes, computed when first asked for.
-
-    The images are sorted by the digests of their pixels, so that their order changes no score.
+    """Images, sorted so that their order changes no score, and their features and classes.
 
     Args:
-        images: uint8 [n, H, W, C], or floats in [-1, 1], which are converted.
+        images: uint8 [n, H, W, C], or floats in [-1, 1], which are converted. An InputError if
+            they have another shape or range, or are all alike.
         network: a `FeatureNetwork`; the default is for images of 28 x 28 x 1 only.
         discriminator: uint8 images -> the probabilities [n, 1] that they are real.
-
-    Raises:
-        InputError: if the images have another shape or range, or are all alike.
     """
 
     def __init__(self, images, network=None, discriminator=None):
@@ -37,10 +33,9 @@ class Samples:
                 raise InputError(f"Images of {images.dtype}: expected uint8 or floats in [-1, 1].")
             if not np.all(np.isfinite(images)):
                 raise InputError("Some images are not finite.")
-            if np.abs(images).max() > 1 + 1e-3:
-                raise InputError(
-                    f"Images from {images.min():.4g} to {images.max():.4g}: expected [-1, 1]."
-                )
+            low, high = images.min(), images.max()
+            if max(-low, high) > 1 + 1e-3:
+                raise InputError(f"Images from {low:.4g} to {high:.4g}: expected [-1, 1].")
             images = to_uint8(images)
         if np.all(images == images[:, :1, :1]):
             raise InputError("Every image has one colour: there is nothing to score.")
@@ -62,10 +57,9 @@ class Samples:
     def _outputs(self):
         network = self.network or default_network()
         if not network.takes(self.images.shape[1:]):
-            raise UnavailableError(
-                f"{network.name} takes images of shape {list(network.image_shape)}, these are "
-                f"{list(self.images.shape[1:])}: give a feature network of your own."
-            )
+            expected, shape = list(network.image_shape), list(self.images.shape[1:])
+            mismatch = f"{network.name} takes images of shape {expected}, these are {shape}"
+            raise UnavailableError(f"{mismatch}: give a feature network of your own.")
         return network(self.images)
 
     @property
@@ -97,11 +91,9 @@ class Samples:
 
 
 class Reference:
-    """The real images that samples are compared with.
+    """The real images that samples are compared with, as `Samples` of training and test images.
 
-    Args:
-        train: `Samples` of the training images.
-        test: `Samples` of held-out images, or None. `memorisation` and `parzen` need them.
+    Without test images there is no `memorisation` and no `parzen`.
     """
 
     def __init__(self, train, test=None):

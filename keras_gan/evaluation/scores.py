@@ -16,9 +16,6 @@ class UnavailableError(InputError):
     """A score is not available, since something that it needs is missing."""
 
 
-# Distributions of features
-
-
 def frechet_distance(real, fake):
     """|m_r - m_f|^2 + tr(C_r + C_f - 2 (C_r C_f)^(1/2)): Heusel et al. 2017, equation 6 ("FID").
 
@@ -35,11 +32,7 @@ def frechet_distance(real, fake):
 
 
 def moments(features):
-    """(mean [d], covariance [d, d]) of features [n, d], unbiased, float64.
-
-    Raises:
-        InputError: if n <= d, too few for a covariance.
-    """
+    """(mean [d], covariance [d, d]) of features [n, d], n > d, unbiased, float64."""
     features = np.asarray(features)
     _require(features, features.shape[1] + 1, "The Frechet distance")
     covariance = np.cov(features, rowvar=False, dtype=np.float64)
@@ -49,11 +42,8 @@ def moments(features):
 def frechet_distance_infinity(real, fake, points=15, seed=0):
     """The Frechet distance for infinitely many fakes: Chong and Forsyth 2020.
 
-    The distances of random subsets of n / 10 to n fakes are fitted by a line over 1 / n, whose
-    value at 1 / n = 0 it is.
-
-    Raises:
-        InputError: if n / 10 <= d.
+    A line fits the distances of random subsets of n / 10 to n fakes, n / 10 > d, over 1 / n; the
+    result is its value at 1 / n = 0.
     """
     fake = np.asarray(fake)
     _require(fake, 10 * (fake.shape[1] + 1), "The extrapolated Frechet distance")
@@ -71,15 +61,14 @@ def kernel_distance(real, fake, blocks=20, seed=0):
     al. average over random subsets. For equal distributions it is about 0, of either sign.
 
     Returns:
-        (estimate, standard error). The error is by the jackknife over `blocks` random parts of
-        both sides. For equal distributions it is too large by up to a factor of sqrt(2).
+        (estimate, standard error), by the jackknife over `blocks` random parts of both sides. For
+        equal distributions the error is too large by up to a factor of sqrt(2).
     """
     rng = np.random.default_rng(seed)
-    real, fake = (rng.permutation(np.asarray(side, np.float64)) for side in (real, fake))
-    starts = []  # of the parts
-    for side in (real, fake):
+    sides = [rng.permutation(np.asarray(side, np.float64)) for side in (real, fake)]
+    for side in sides:
         _require(side, 2 * blocks, "The kernel distance")
-        starts.append(np.arange(blocks) * len(side) // blocks)
+    starts = [np.arange(blocks) * len(side) // blocks for side in sides]  # of the parts
 
     def kernel_sums(rows, columns, column_starts):
         """float64 [rows, blocks]: sums of the kernel over the parts of columns."""
@@ -91,7 +80,6 @@ def kernel_distance(real, fake, blocks=20, seed=0):
 
     def part_sums(i, j):
         """[blocks, blocks]: sums over pairs of parts of the sides i and j, without equal rows."""
-        sides = real, fake
         sums = np.add.reduceat(kernel_sums(sides[i], sides[j], starts[j]), starts[i])
         if i == j:
             itself = (np.mean(sides[i] ** 2, axis=1) + 1) ** 3
@@ -99,7 +87,7 @@ def kernel_distance(real, fake, blocks=20, seed=0):
         return sums
 
     xx, yy, xy = part_sums(0, 0), part_sums(1, 1), part_sums(0, 1)
-    sizes = np.array([np.diff([*s, len(x)]) for s, x in zip(starts, (real, fake), strict=True)])
+    sizes = np.array([np.diff([*s, len(x)]) for s, x in zip(starts, sides, strict=True)])
 
     def estimate(kept):
         n, m = sizes[:, kept].sum(axis=1)
@@ -111,9 +99,6 @@ def kernel_distance(real, fake, blocks=20, seed=0):
     without_one = [estimate(np.delete(everything, i)) for i in everything]
     error = np.sqrt((blocks - 1) * np.var(without_one))
     return float(estimate(everything)), float(error)
-
-
-# Neighbours among features
 
 
 def precision_recall(real, fake, k=3):
@@ -153,11 +138,7 @@ def _inside(centers, points, k):
 
 
 def squared_distances(x, y):
-    """Squared Euclidean distances of rows of x [n, d] to all of y [m, d], block by block.
-
-    Yields:
-        float32 [rows, m], of at most BLOCK elements where m allows it.
-    """
+    """Yields the squared Euclidean distances of x [n, d] to y [m, d], float32 [rows, m] each."""
     center = np.mean(y, axis=0, dtype=np.float32)  # smaller numbers, smaller rounding errors
     y = np.subtract(y, center, dtype=np.float32)
     norms = np.einsum("ij,ij->i", y, y)
@@ -171,14 +152,11 @@ def squared_distances(x, y):
         yield np.maximum(distances, 0, out=distances)
 
 
-# Classes
-
-
 def classifier_score(probabilities):
     """exp(E KL(p(y|x) || p(y))), Salimans et al. 2016, section 4: the Inception Score.
 
     From 1 to the number of classes: it rises with sharp predictions and equally frequent classes.
-    Computed over all samples at once, not in ten splits.
+    All samples are scored at once, not in ten splits.
     """
     p = np.maximum(np.asarray(probabilities, np.float64), 1e-30)
     return float(np.exp(np.mean(np.sum(p * np.log(p / p.mean(axis=0)), axis=1))))
@@ -191,17 +169,11 @@ def class_histogram(probabilities):
 
 
 def class_kl(real_histogram, fake_histogram):
-    """KL(fake || real) of two class histograms, in nats: 0 if they are equal.
-
-    Raises:
-        UnavailableError: if the fakes have a class that the real images do not have.
-    """
+    """KL(fake || real) of two class histograms, in nats: 0 if they are equal."""
     real, fake = np.asarray(real_histogram), np.asarray(fake_histogram)
     some = fake > 0
     if np.any(real[some] == 0):
-        raise UnavailableError(
-            "The samples have a class that the real images do not have: infinite."
-        )
+        raise UnavailableError("The samples have a class that no real image has: infinite.")
     return float(np.sum(fake[some] * np.log(fake[some] / real[some])))
 
 
@@ -211,24 +183,18 @@ def modes_covered(real_histogram, fake_histogram):
     return int(np.sum((real > 0) & (fake >= real / 10)))
 
 
-# Pixels
-
-
 def parzen_log_likelihood(samples, validation, test, sigmas=None):
     """Log-likelihood of test images under Gaussians around samples, Goodfellow et al. 2014, 5.
 
-    Args:
-        samples, validation, test: images [n, ...] with values in [0, 1].
-        sigmas: the widths of the Gaussians to choose from, by the validation images. By default
-            ten from 0.1 to 1 in equal ratios, as in the authors' code.
+    All are images [n, ...] in [0, 1]. The validation images choose the width among `sigmas`, by
+    default ten from 0.1 to 1 in equal ratios, as in the authors' code.
 
     Returns:
         (mean, standard error of the mean, sigma), the first two in nats per image.
     """
     sigmas = np.logspace(-1, 0, 10) if sigmas is None else np.asarray(sigmas)
-    samples, validation, test = (
-        np.asarray(x, np.float32).reshape(len(x), -1) for x in (samples, validation, test)
-    )
+    flat = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (samples, validation, test))
+    samples, validation, test = flat
 
     def log_likelihoods(images, sigma):
         constant = np.log(len(samples)) + samples.shape[1] / 2 * np.log(2 * np.pi * sigma**2)
@@ -247,11 +213,7 @@ def parzen_log_likelihood(samples, validation, test, sigmas=None):
 
 
 def noise_energy(images):
-    """The mean square, per pixel, of the difference that a 3 x 3 median filter makes, in [0, 1].
-
-    Args:
-        images: uint8 [n, H, W, C].
-    """
+    """The mean square of what a 3 x 3 median filter changes in uint8 images, scaled to [0, 1]."""
     total = 0.0
     for part in np.array_split(images, -(-len(images) // 500)):
         edged = np.pad(part, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")

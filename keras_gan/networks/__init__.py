@@ -8,54 +8,41 @@ from keras_gan.backend import keras
 from keras_gan.networks import dcgan, maxout, mlp
 
 
+def adam(learning_rate, beta_2=0.999):
+    """Adam without momentum: with it, the two networks oscillate around each other."""
+    return keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=beta_2)
+
+
 @dataclasses.dataclass(frozen=True)
 class Architecture:
     """Builders of two networks, and their defaults for the fields of `Config` of the same names.
 
-    Args:
-        generator: (latent_dim, image_shape) -> keras.Model.
-        discriminator: (image_shape) -> keras.Model.
-        optimizer: (learning_rate) -> keras.optimizers.Optimizer, for either network.
-        num_images: the most images to train on, or None for all.
-        penalty: the default for every loss that does not say what it needs.
-        regularizers: exceptions: a loss -> the fields of `Config` to take with it.
-        latent: the distribution of the latents, see `keras_gan.seeds.LATENTS`.
-        initialize: (generator, images uint8 [N, H, W, C]) -> None. Sets those initial weights that
-            follow from the training images.
+    `penalty` goes with every loss that does not say itself what it needs. `regularizers` are the
+    exceptions: a loss -> the fields of `Config` to take with it.
     """
 
-    generator: Callable
-    discriminator: Callable
-    optimizer: Callable
-    epochs: int
-    batch_size: int
-    latent_dim: int
-    g_lr: float
-    d_lr: float
+    generator: Callable  # (latent_dim, image_shape) -> keras.Model
+    discriminator: Callable  # (image_shape) -> keras.Model
+    optimizer: Callable = adam  # (learning_rate) -> keras.optimizers.Optimizer
+    epochs: int = 20
+    batch_size: int = 64
+    latent_dim: int = 16
+    g_lr: float = 1e-3
+    d_lr: float = 1e-3
     ema_decay: float = 0.0
-    num_images: int | None = None
+    num_images: int | None = None  # at most
     simultaneous: bool = False
     penalty: str = "none"
     regularizers: dict[str, dict] = dataclasses.field(default_factory=dict)
-    latent: str = "normal"
-    initialize: Callable | None = None
-
-
-def adam(learning_rate, beta_2=0.999):
-    """Adam without momentum: with it, the two networks oscillate around each other."""
-    return keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=beta_2)
+    latent: str = "normal"  # a key of keras_gan.seeds.LATENTS
+    initialize: Callable | None = None  # (generator, images uint8): sets initial weights from them
 
 
 ARCHITECTURES = {
     "mlp": Architecture(
         mlp.generator,
         mlp.discriminator,
-        adam,
         epochs=40,
-        batch_size=64,
-        latent_dim=16,
-        g_lr=1e-3,
-        d_lr=1e-3,
         ema_decay=0.999,
         simultaneous=True,
         penalty="r1",
@@ -69,9 +56,6 @@ ARCHITECTURES = {
         functools.partial(adam, beta_2=0.99),
         epochs=8,
         batch_size=32,
-        latent_dim=16,
-        g_lr=1e-3,
-        d_lr=1e-3,
         ema_decay=0.999,
         simultaneous=True,
         penalty="r1",

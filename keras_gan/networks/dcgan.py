@@ -5,6 +5,8 @@ and batch normalisation in G, tanh at its output, LeakyReLU in D. One rule is br
 normalisation and is trained with R1 instead. docs/benchmarks.md says how this was chosen.
 """
 
+import math
+
 from keras_gan import InputError
 from keras_gan.backend import keras
 
@@ -16,33 +18,23 @@ def _init():
 
 
 def generator(latent_dim, image_shape, channels=CHANNELS):
-    """Latents [n, latent_dim] -> images [n, *image_shape] in [-1, 1].
-
-    Raises:
-        InputError: if height or width is not a multiple of 4.
-    """
+    """Latents [n, latent_dim] -> images [n, *image_shape] in [-1, 1], H and W multiples of 4."""
     height, width, image_channels = image_shape
     if height % 4 or width % 4:
-        raise InputError(
-            f"--arch=dcgan: images of {height}x{width} don't work: height and width must be "
-            "multiples of 4 (--arch=mlp takes any size)."
-        )
+        rule = "height and width must be multiples of 4 (--arch=mlp takes any size)"
+        raise InputError(f"--arch=dcgan: images of {height}x{width} don't work: {rule}.")
     layers = keras.layers
 
     def up(channels, **kwargs):
-        return layers.Conv2DTranspose(
-            channels, 4, 2, padding="same", kernel_initializer=_init(), **kwargs
-        )
+        kwargs |= {"padding": "same", "kernel_initializer": _init()}
+        return layers.Conv2DTranspose(channels, 4, 2, **kwargs)
 
+    first = height // 4, width // 4, 2 * channels
     return keras.Sequential(
         [
             keras.Input([latent_dim]),
-            layers.Dense(
-                height // 4 * (width // 4) * 2 * channels,
-                use_bias=False,
-                kernel_initializer=_init(),
-            ),
-            layers.Reshape([height // 4, width // 4, 2 * channels]),
+            layers.Dense(math.prod(first), use_bias=False, kernel_initializer=_init()),
+            layers.Reshape(first),
             layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
             up(channels, use_bias=False),
