@@ -9,7 +9,7 @@ from conftest import ROOT
 
 from keras_gan import training
 from keras_gan.config import Config
-from keras_gan.data.synthetic import digits
+from keras_gan.data import synthetic
 from keras_gan.evaluation import METRICS
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
@@ -22,66 +22,74 @@ FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
-def folder(monkeypatch, tmp_path, tiny_npz):
-    """An empty working directory, with little data, and registries that forget what is added."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KERAS_GAN_DATA", str(tiny_npz))
+def registries():
+    """The registries forget what a page adds to them."""
     before = [(registry, dict(registry)) for registry in (METRICS, LOSSES, PENALTIES)]
-    yield tmp_path
+    yield
     for registry, entries in before:
         registry.clear()
         registry.update(entries)
 
 
-@pytest.fixture
-def run_directory(folder):
-    """The run that the pages speak of, after two steps, on images that have a test half."""
-    (images, _), (held_out, _) = digits(1000, seed=0), digits(500, seed=1)
-    np.savez("mnist.npz", x_train=images[..., 0], x_test=held_out[..., 0])
+@pytest.fixture(scope="module")
+def after_a_run(tmp_path_factory):
+    """A folder with `mnist.npz` and, after two steps, the run that the pages speak of."""
+    folder = tmp_path_factory.mktemp("run")
+    halves = {"x_train": synthetic.digits(1000, seed=0), "x_test": synthetic.digits(500, seed=1)}
+    np.savez(folder / "mnist.npz", **{name: images for name, (images, _) in halves.items()})
     config = Config(
-        data_path="mnist.npz",
+        data_path=str(folder / "mnist.npz"),
         epochs=1,
         steps_per_epoch=2,
         fid_every=0,
-        model_dir="runs/mnist-dcgan-lsgan",
+        model_dir=str(folder / "runs/mnist-dcgan-lsgan"),
     )
-    return training.run(config)
+    training.run(config)
+    return folder
 
 
-def execute(name):
-    """Runs the blocks of a page one after another and returns their names."""
-    names = {}
-    for i, block in enumerate(BLOCKS[name]):
-        exec(compile(block, f"{name}, block {i + 1}", "exec"), names)
-    return names
+@pytest.fixture
+def execute(monkeypatch, registries):
+    """Runs the blocks of a page one after another in a folder, and returns their names."""
+
+    def run(name, folder, data):
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("KERAS_GAN_DATA", str(data))
+        names = {}
+        for i, block in enumerate(BLOCKS[name]):
+            exec(compile(block, f"{name}, block {i + 1}", "exec"), names)
+        return names
+
+    return run
 
 
-def test_readme_runs(folder):
-    names = execute("README.md")
+def test_readme_runs(execute, tmp_path, tiny_npz):
+    names = execute("README.md", tmp_path, tiny_npz)
     assert names["images"].shape == (16, 28, 28, 1)
     loaded = names["keras"].models.load_model("gan.keras")
     assert loaded.adversarial_loss == LOSSES["lsgan"]()
-    assert (folder / "export/saved_model.pb").exists()
+    assert (tmp_path / "export/saved_model.pb").exists()
 
 
-def test_runs_page_runs(run_directory):
-    names = execute("docs/runs.md")
+def test_runs_page_runs(execute, after_a_run):
+    names = execute("docs/runs.md", after_a_run, after_a_run)
     assert names["images"].shape == (8, 28, 28, 1)
     assert names["p"].shape == (8, 1)
 
 
-def test_scores_page_runs(run_directory, monkeypatch, folder):
-    monkeypatch.setenv("KERAS_GAN_DATA", str(folder / "mnist.npz"))
-    names = execute("docs/scores.md")
+def test_scores_page_runs(execute, after_a_run):
+    names = execute("docs/scores.md", after_a_run, after_a_run)
     assert set(names["record"]["scores"]) == {"fid", "precision", "recall"}
+    assert set(names["record"]["scores"]["fid"]) == {"model", "real", "noise"}
 
 
-def test_extending_page_runs(folder):
-    names = execute("docs/extending.md")
-    assert (folder / "samples/epoch-0003.png").exists()
-    assert (folder / "history.csv").read_text().count("\n") == 3  # a header and epochs 2 and 3
-    assert (folder / "runs/short/export/saved_model.pb").exists()
-    # What the page adds works: the loss and the penalty are saved, the architecture builds.
+def test_extending_page_runs(execute, tmp_path, tiny_npz):
+    names = execute("docs/extending.md", tmp_path, tiny_npz)
+    assert (tmp_path / "samples/epoch-0003.png").exists()
+    rows = (tmp_path / "history.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["0", "1", "2"]
+    assert (tmp_path / "runs/short/export/saved_model.pb").exists()
+    # What the page adds works: the loss and the penalty are saved, the architectures build.
     gan = names["keras_gan"].GAN(names["generator"], names["discriminator"])
     gan.compile("adam", "adam", loss=names["TotalVariation"](), penalty=names["Drift"](0.5))
     gan.save("own.keras")
@@ -106,7 +114,7 @@ def anchors(text):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_links_lead_somewhere(name):
-    for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[name]):
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", TEXTS[name])):
         if re.match(r"https?:", target):
             continue
         path, _, anchor = target.partition("#")
