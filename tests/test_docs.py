@@ -1,0 +1,166 @@
+"""README.md and docs/: their Python runs, their links lead somewhere, their flags exist."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from keras_gan import training
+from keras_gan.config import Config
+from keras_gan.data import synthetic
+from keras_gan.evaluation import METRICS
+from keras_gan.losses import LOSSES
+from keras_gan.networks import ARCHITECTURES
+from keras_gan.penalties import PENALTIES
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in PAGES}
+BLOCKS = {name: re.findall(r"```python\n(.*?)```", text, re.DOTALL) for name, text in TEXTS.items()}
+FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def registries():
+    """The registries forget what a page adds to them."""
+    before = [(registry, dict(registry)) for registry in (METRICS, LOSSES, PENALTIES)]
+    yield
+    for registry, entries in before:
+        registry.clear()
+        registry.update(entries)
+
+
+@pytest.fixture(scope="module")
+def after_a_run(tmp_path_factory):
+    """A folder with `mnist.npz` and, after two steps, the run that the pages speak of."""
+    folder = tmp_path_factory.mktemp("run")
+    halves = {"x_train": synthetic.digits(1000, seed=0), "x_test": synthetic.digits(500, seed=1)}
+    np.savez(folder / "mnist.npz", **{name: images for name, (images, _) in halves.items()})
+    config = Config(
+        data_path=str(folder / "mnist.npz"),
+        epochs=1,
+        steps_per_epoch=2,
+        fid_every=0,
+        model_dir=str(folder / "runs/mnist-dcgan-lsgan"),
+    )
+    training.run(config)
+    return folder
+
+
+@pytest.fixture
+def execute(monkeypatch, registries):
+    """Runs the blocks of a page one after another in a folder, and returns their names."""
+
+    def run(name, folder, data):
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("KERAS_GAN_DATA", str(data))
+        names = {}
+        for i, block in enumerate(BLOCKS[name]):
+            exec(compile(block, f"{name}, block {i + 1}", "exec"), names)
+        return names
+
+    return run
+
+
+def test_readme_runs(execute, tmp_path, tiny_npz):
+    names = execute("README.md", tmp_path, tiny_npz)
+    assert names["images"].shape == (16, 28, 28, 1)
+    loaded = names["keras"].models.load_model("gan.keras")
+    assert loaded.adversarial_loss == LOSSES["lsgan"]()
+    assert (tmp_path / "export/saved_model.pb").exists()
+
+
+def test_runs_page_runs(execute, after_a_run):
+    names = execute("docs/runs.md", after_a_run, after_a_run)
+    assert names["images"].shape == (8, 28, 28, 1)
+    assert names["p"].shape == (8, 1)
+
+
+def test_scores_page_runs(execute, after_a_run):
+    names = execute("docs/scores.md", after_a_run, after_a_run)
+    assert set(names["record"]["scores"]) == {"fid", "precision", "recall"}
+    assert set(names["record"]["scores"]["fid"]) == {"model", "real", "noise"}
+
+
+def test_extending_page_runs(execute, tmp_path, tiny_npz):
+    names = execute("docs/extending.md", tmp_path, tiny_npz)
+    assert (tmp_path / "samples/epoch-0003.png").exists()
+    rows = (tmp_path / "history.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["0", "1", "2"]
+    assert (tmp_path / "runs/short/export/saved_model.pb").exists()
+    # What the page adds works: the loss and the penalty are saved, the architectures build.
+    gan = names["keras_gan"].GAN(names["generator"], names["discriminator"])
+    gan.compile("adam", "adam", loss=names["TotalVariation"](), penalty=names["Drift"](0.5))
+    gan.save("own.keras")
+    loaded = names["keras"].models.load_model("own.keras")
+    assert loaded.adversarial_loss == names["TotalVariation"]()
+    assert loaded.penalty == names["Drift"](0.5)
+    assert len(names["gan"].generator.layers) == 2
+    assert names["entry"].generator(32, (8, 8, 3)).output_shape == (None, 8, 8, 3)
+    assert set(names["scores"]) == {"fid"}
+
+
+def test_every_python_block_is_run():
+    tested = {"README.md", "docs/runs.md", "docs/scores.md", "docs/extending.md"}
+    assert {name for name, blocks in BLOCKS.items() if blocks} == tested
+
+
+def anchors(text):
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", FENCED.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_lead_somewhere(name):
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", TEXTS[name])):
+        if re.match(r"https?:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        page = (ROOT / name).parent / path if path else ROOT / name
+        assert page.exists(), f"{name}: {target}"
+        if anchor:
+            assert anchor in anchors(page.read_text()), f"{name}: {target}"
+
+
+def test_index_links_every_page():
+    listed = set(re.findall(r"\]\((\w+\.md)\)", TEXTS["docs/README.md"]))
+    assert listed == {page.name for page in PAGES if page.name != "README.md"}
+
+
+def test_readme_takes_five_minutes():
+    assert len(TEXTS["README.md"].splitlines()) <= 150
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_lines_are_short(name):
+    lines = TEXTS[name].splitlines()
+    assert [line for line in lines if len(line) > 110 and not line.startswith("|")] == []
+
+
+def flags_of_commands():
+    """The flags of train.py, sample.py and keras_gan.evaluate, and the switches `--no...`."""
+    fields = dataclasses.fields(Config)
+    sources = [ROOT / "sample.py", *(ROOT / "keras_gan").glob("*.py")]
+    defined = "\n".join(path.read_text() for path in sources)
+    switches = {field.name for field in fields if "bool" in str(field.type)}
+    switches |= set(re.findall(r'DEFINE_bool\(\s*"(\w+)"', defined))
+    return (
+        {field.name for field in fields}
+        | set(re.findall(r'DEFINE_\w+\(\s*"(\w+)"', defined))
+        | {f"no{switch}" for switch in switches}
+        | {"help"}
+    )
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_flags_exist(name):
+    named = set(re.findall(r"(?<![\w-])--([a-zA-Z]\w*)", TEXTS[name]))
+    assert named <= flags_of_commands()
+
+
+def test_readme_names_every_choice():
+    rows = re.findall(r"^\|(.*)\|$", TEXTS["README.md"], re.MULTILINE)
+    cells = {cell.strip(" *`") for row in rows for cell in row.split("|")}
+    assert {*ARCHITECTURES, *LOSSES, *(f"--penalty={name}" for name in PENALTIES)} <= cells
