@@ -1,17 +1,16 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_gan._lazy import load_tensorflow
+# Before TensorFlow is imported anywhere; the commands set it for themselves.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-load_tensorflow()
-
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = forks.ROOT
 
 
 def picture(path):
@@ -33,7 +32,7 @@ def digits():
 @pytest.fixture(scope="session")
 def tiny_npz(tmp_path_factory):
     """A `.npz` of 500 synthetic digits: small runs need no more."""
-    from keras_gan import synthetic
+    from keras_gan.data import synthetic
 
     path = tmp_path_factory.mktemp("data") / "tiny.npz"
     images, labels = synthetic.digits(500, seed=0)
@@ -41,9 +40,15 @@ def tiny_npz(tmp_path_factory):
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def command():
     """Runs `python SCRIPT FLAGS` as a user does, and gives the finished process."""
+    return forks.run
+
+
+@pytest.fixture(scope="session")
+def fresh_command():
+    """The same in a process that begins with nothing imported."""
 
     def run(script, *flags, **environment):
         return subprocess.run(

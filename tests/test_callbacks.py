@@ -27,8 +27,7 @@ def test_sample_grid_writes_the_same_latents_each_epoch(tmp_path):
 def train(directory, epochs, stop_after=None):
     """As `training.run` does it: resumes from what `directory` holds."""
     gan = small_gan(ema_decay=0.9, d_steps=2)
-    checkpoint = callbacks.Checkpoint(directory, max_to_keep=2)
-    checkpoint.set_model(gan)
+    checkpoint = callbacks.Checkpoint(gan, directory, max_to_keep=2)
     checkpoint.restore()
     done = int(gan.step)
     stream = tf.data.Dataset.counter(done).map(
@@ -158,8 +157,8 @@ class Fid(keras.callbacks.Callback):
 
 def fit_with(fid, directory, epochs, *others):
     """Resumes and trains; gives the checkpoint, and the epoch and weights of the best state."""
-    gan, checkpoint = small_gan(), callbacks.Checkpoint(directory)
-    checkpoint.set_model(gan)
+    gan = small_gan()
+    checkpoint = callbacks.Checkpoint(gan, directory)
     checkpoint.restore()
     history = gan.fit(
         dataset(),
@@ -201,15 +200,13 @@ def test_early_stopping_watches_the_distance(tmp_path):
 
 def test_state_of_another_model_is_refused(tmp_path):
     train(tmp_path, epochs=1)
-    checkpoint = callbacks.Checkpoint(tmp_path)
     without_average = small_gan()
     wider = keras.Sequential([keras.Input([4]), keras.layers.Dense(16)])
     wider.add(keras.layers.Reshape([4, 4, 1]))
     other = keras_gan.GAN(wider, without_average.discriminator)
     other.compile("adam", "adam")
-    checkpoint.set_model(other)
     with pytest.raises(InputError, match="the state of another model"):
-        checkpoint.restore()
+        callbacks.Checkpoint(other, tmp_path).restore()
 
 
 @pytest.mark.parametrize("poison", ["loss", "weight"])
@@ -221,7 +218,7 @@ def test_non_finite_ends_fit_and_keeps_the_last_good_state(tmp_path, poison):
 
     real = images(64)
     gan = small_gan()
-    checkpoint = callbacks.Checkpoint(tmp_path)
+    checkpoint = callbacks.Checkpoint(gan, tmp_path)
     gan.fit(real, batch_size=16, verbose=0, callbacks=[checkpoint])
     good = state(gan)
     if poison == "loss":
@@ -237,8 +234,7 @@ def test_non_finite_ends_fit_and_keeps_the_last_good_state(tmp_path, poison):
             callbacks=[Poison(), callbacks.TerminateOnNonFinite(), checkpoint],
         )
     fresh = small_gan()
-    again = callbacks.Checkpoint(tmp_path)
-    again.set_model(fresh)
+    again = callbacks.Checkpoint(fresh, tmp_path)
     assert again.restore()
     assert again.epoch == 1
     assert equal(good, state(fresh))
@@ -270,3 +266,29 @@ def test_curves(tmp_path):
     )
     pixels = picture(path).reshape(-1, 4)
     assert len(np.unique(pixels, axis=0)) > 20  # lines, in colours
+
+
+def test_order_of_callbacks(tmp_path):
+    gan = small_gan()
+    history = tmp_path / "history.csv"
+    stop = keras.callbacks.EarlyStopping("fid")
+    terminate, distance = callbacks.TerminateOnNonFinite(), small_distance()
+    logger, curves = keras.callbacks.CSVLogger(history), callbacks.Curves(history, "curves.png")
+    grid, checkpoint = callbacks.SampleGrid(tmp_path), callbacks.Checkpoint(gan, tmp_path)
+    given = [checkpoint, grid, curves, logger, stop, distance, terminate]
+    assert callbacks.in_order(given) == [
+        terminate,
+        distance,
+        logger,
+        stop,
+        grid,
+        curves,
+        checkpoint,
+    ]
+    assert given[0] is checkpoint  # the list itself stays as it is
+
+    class Mine(callbacks.Checkpoint):
+        pass
+
+    mine = Mine(gan, tmp_path)
+    assert callbacks.in_order([mine, stop]) == [stop, mine]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_gan import InputError, data, synthetic
+from keras_gan import InputError, data
+from keras_gan.data import readers, synthetic
 
 
 def idx(array, magic=None, shape=None):
@@ -118,11 +119,11 @@ def test_folder_of_images(tmp_path):
         Image.fromarray(numbered(3)[i]).save(tmp_path / path)
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "._a.png").write_text("what macOS leaves beside a.png")
-    images, labels = data.read(tmp_path)
+    images, labels = readers.read(tmp_path)
     np.testing.assert_array_equal(images, numbered(3)[..., None])
     assert labels is None
     Image.new("RGB", (4, 5), (10, 20, 30)).save(tmp_path / "z.png")
-    images, _ = data.read(tmp_path)
+    images, _ = readers.read(tmp_path)
     np.testing.assert_array_equal(images[3, 0, 0], [10, 20, 30])
     np.testing.assert_array_equal(images[2, 0, 0], [2, 2, 2])
 
@@ -173,9 +174,9 @@ def bad_inputs(folder):
             file(f"magic/{train}", idx(images, magic=2049)).parent,
             "magic number 2049, expected 2051",
         ),
-        "cut": (file(f"cut/{train}", good[:-1]).parent, "119 bytes after the header, expected"),
-        "header": (file(f"header/{train}", good[:9]).parent, "9 bytes, expected a header of 16"),
-        "long": (file(f"long/{train}", good + b"0").parent, "121 bytes after the header"),
+        "cut": (file(f"cut/{train}", good[:-1]).parent, "135 bytes, expected 16 + 6 x 5 x 4"),
+        "header": (file(f"header/{train}", good[:9]).parent, "9 bytes, expected 16 + "),
+        "long": (file(f"long/{train}", good + b"0").parent, "137 bytes, expected 16 + 6 x 5 x 4"),
         "gzip": (
             file(f"gzip/{train}.gz", gzip.compress(good)[:-12]).parent,
             "damaged gzip file",
@@ -199,7 +200,7 @@ def test_bad_files_are_one_clear_line(tmp_path):
 
 def test_sizes_message_names_height_before_width(tmp_path):
     with pytest.raises(InputError, match="1.png: 5x5 pixels, expected 5x4 as in 0.png"):
-        data.read(bad_inputs(tmp_path)["sizes"][0])
+        readers.read(bad_inputs(tmp_path)["sizes"][0])
 
 
 def test_unknown_names_are_refused():

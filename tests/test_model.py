@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 import keras_gan
+from keras_gan import seeds
 from keras_gan.losses import LeastSquares
 from keras_gan.model import GAN
-from keras_gan.optimizers import MomentumSGD
+from keras_gan.optimizers import GoodfellowSGD
 
 L = keras.layers
 
@@ -153,13 +154,13 @@ def test_each_discriminator_update_sees_other_images_and_other_noise():
 def test_an_update_moves_one_network_and_not_a_bit_of_the_other(loss):
     gan = small_gan(loss=loss)
     before = state(gan.generator), state(gan.discriminator)
-    gan._update_discriminator(images(16), 0)
+    gan._update_discriminator(images(16), *gan._draw(images(16), 0))
     assert equal(before[0], state(gan.generator))  # batch-norm statistics included
     still = [np.array_equal(a, b) for a, b in zip(before[1], state(gan.discriminator), strict=True)]
     # Where only differences of logits count, the last bias has no gradient.
     assert sum(still) == (loss == "relativistic")
     before = state(gan.discriminator)
-    gan._update_generator(images(16), 1)
+    gan._update_generator(images(16), gan._draw(images(16), 1)[0])
     assert equal(before, state(gan.discriminator))
     assert not any(
         np.array_equal(a, b)
@@ -179,7 +180,7 @@ def test_simultaneous_update_takes_both_gradients_at_the_same_point():
         discriminator.set_weights([np.array([[v]])])
         gan = GAN(generator, discriminator)
         gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), simultaneous=simultaneous)
-        z = [np.array(gan._noise(real, 0, 0, k)) for k in range(2)]
+        z = [np.array(gan._latents_like(real, seeds.TRAIN, 0, k)) for k in range(2)]
         gan.train_on_batch(real)
         moves[simultaneous] = [float(n.get_weights()[0].item()) for n in (generator, discriminator)]
         fake = w * z[0]
@@ -202,7 +203,7 @@ def test_relativistic_update(simultaneous):
     gan = GAN(generator, discriminator)
     optimizers = [keras.optimizers.SGD(0.1) for _ in range(2)]
     gan.compile(*optimizers, "relativistic", simultaneous=simultaneous)
-    z = [np.array(gan._noise(real, 0, 0, k)) for k in range(2)]
+    z = [np.array(gan._latents_like(real, seeds.TRAIN, 0, k)) for k in range(2)]
     gan.train_on_batch(real)
     lead = real - w * z[0]
     new_v = v + 0.1 * np.mean(lead / (1 + np.exp(v * lead)))
@@ -226,7 +227,7 @@ def test_ways_of_execution_agree(option):
     def train(**options):
         gan = small_gan(dropout=0, ema_decay=0.9, compile_options=options)
         # From one seed XLA draws other normal numbers and dropout masks than TensorFlow.
-        gan._noise = lambda real, stream, step, k: tf.sin(
+        gan._latents_like = lambda real, stream, step, k: tf.sin(
             tf.reshape(tf.range(48.0), [16, 3]) + tf.cast(step, tf.float32) + k
         )
         history = gan.fit(dataset(), epochs=2, verbose=0)
@@ -243,7 +244,7 @@ def test_ways_of_execution_agree(option):
 def test_logs_are_means_over_the_images_of_an_epoch():
     """Batches of 16, 16 and 8 images count by their size."""
     gan = small_gan(loss="lsgan")
-    z = [gan._noise(images(40)[i : i + 16], 1, i, 0) for i in (0, 16, 32)]
+    z = [gan._latents_like(images(40)[i : i + 16], seeds.TEST, i, 0) for i in (0, 16, 32)]
     fake = np.concatenate([gan.generator(batch, training=False) for batch in z])
     real_logits = np.array(gan.discriminator(images(40), training=False))
     fake_logits = np.array(gan.discriminator(fake, training=False))
@@ -386,12 +387,12 @@ def test_saved_model_continues_like_the_original(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "imports", ["keras, keras_gan", "keras_gan, keras", "keras_gan, tensorflow, keras"]
+    "imports", ["keras, keras_gan", "tensorflow, keras_gan, keras", "keras_gan.model, keras"]
 )
 def test_saved_model_loads_in_a_new_process(tmp_path, imports):
     """With the classes that a maxout GAN needs beside GAN itself."""
     gan = small_gan()
-    gan.compile(MomentumSGD(), MomentumSGD(), LeastSquares())
+    gan.compile(GoodfellowSGD(), GoodfellowSGD(), LeastSquares())
     gan.save(tmp_path / "gan.keras")
     code = f"import {imports}; print(keras.models.load_model({str(tmp_path / 'gan.keras')!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -426,7 +427,7 @@ def test_regularizers_of_the_networks_count_once():
     plain = GAN(generator, discriminator)
     plain.compile("sgd", "sgd")
     scores = plain.evaluate(np.ones([4, 1], np.float32), verbose=0, return_dict=True)
-    fake = 2 * 3 * np.array(plain._noise(np.ones([4, 1]), 1, 0, 0))
+    fake = 2 * 3 * np.array(plain._latents_like(np.ones([4, 1]), seeds.TEST, 0, 0))
     # D(x) = 2: (2 - 1)^2 / 2 + mean(fake^2) / 2 + 0.5 * 2^2, and 0.5 * 3^2 for G.
     np.testing.assert_allclose(scores["d_loss"], 0.5 + np.mean(fake**2) / 2 + 2, rtol=1e-5)
     np.testing.assert_allclose(scores["g_loss"], np.mean((fake - 1) ** 2) / 2 + 4.5, rtol=1e-5)
@@ -455,11 +456,11 @@ def test_mistakes_are_named():
         gan.compile(one, one)
     with pytest.raises(ValueError, match=r"begin it with keras.Input"):
         GAN(keras.Sequential([L.Dense(3)]), gan.discriminator)
-    with pytest.raises(ValueError, match=r"shape \(3,\) .* takes \(4, 4, 1\): expected the same"):
+    with pytest.raises(ValueError, match=r"shape \(3,\), .* takes \(4, 4, 1\): expected the same"):
         GAN(keras.Sequential([keras.Input([2]), L.Dense(3)]), gan.discriminator)
     with pytest.raises(ValueError, match=r"takes \(None, 2, 3\): expected latents"):
         GAN(keras.Sequential([keras.Input([2, 3]), L.Dense(3)]), gan.discriminator)
-    with pytest.raises(ValueError, match="expected a Sequential or functional model"):
+    with pytest.raises(ValueError, match="no Sequential or functional model"):
         GAN(gan, gan.discriminator)  # a subclass of keras.Model has no shapes to check
     with pytest.raises(ValueError, match="latent='gauss': expected one of normal, uniform"):
         GAN(gan.generator, gan.discriminator, latent="gauss")
@@ -478,5 +479,6 @@ def test_batches_that_cannot_be_trained_on():
 def test_public_names():
     assert keras_gan.GAN is GAN
     assert keras_gan.networks.ARCHITECTURES
+    assert {"GAN", "Config", "data", "losses", "training"} <= set(dir(keras_gan))
     with pytest.raises(AttributeError, match="no attribute 'gan'"):
         keras_gan.gan  # noqa: B018

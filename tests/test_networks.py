@@ -4,7 +4,7 @@ import pytest
 
 from keras_gan import InputError
 from keras_gan.networks import ARCHITECTURES, dcgan, maxout
-from keras_gan.optimizers import MomentumSGD
+from keras_gan.optimizers import GoodfellowSGD
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -88,10 +88,10 @@ def test_maxout_starts_from_the_pixel_marginals():
     np.testing.assert_allclose(at_zero.ravel(), [0, 0.75, 0, 1], atol=1e-6)
 
 
-def test_momentum_sgd_by_hand():
+def test_goodfellow_sgd_by_hand():
     """Steps 0 and 1, then far on: rate / 1.000004^t, momentum 0.5 + 0.2 (epoch - 1) / 249."""
     weight = keras.Variable([1.0])
-    optimizer = MomentumSGD(0.1)
+    optimizer = GoodfellowSGD(0.1)
     optimizer.build([weight])
     expected, velocity = 1.0, 0.0
     # At 500 steps an epoch: epoch 0, epoch 1, epoch 126 (125 / 249 of the rise), epoch 400.

@@ -244,7 +244,7 @@ def test_every_discriminator_update_is_penalised_at_its_own_points():
 
 def test_batch_normalisation_is_refused():
     gan = networks(extra=[keras.layers.BatchNormalization(name="bn_1")])
-    with pytest.raises(ValueError, match="bn_1 lets the images of a batch act on each other"):
+    with pytest.raises(ValueError, match="bn_1 makes a logit depend on the whole batch"):
         gan.compile("adam", "adam", penalty="r1")
     gan.compile("adam", "adam")  # fine without a penalty
     networks(extra=[keras.layers.LayerNormalization()]).compile("adam", "adam", penalty="r1")

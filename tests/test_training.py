@@ -94,8 +94,8 @@ def test_an_operation_gets_half_the_cores(given, threads, monkeypatch):
     code = """
 import os
 os.sched_getaffinity = lambda pid: range(8)
-from keras_gan import training
-training.start_tensorflow()
+from keras_gan import backend
+backend.configure_tensorflow()
 print(os.environ["TF_NUM_INTRAOP_THREADS"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

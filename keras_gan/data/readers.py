@@ -39,11 +39,11 @@ def checked(path, images, labels):
         images = images[..., np.newaxis]
     if images.shape[-1] not in (1, 3) or 0 in images.shape:
         shape = list(images.shape)
-        raise InputError(f"{path}: the images have the shape {shape}, expected 1 or 3 channels.")
-    count = len(images)
-    if labels is not None and labels.shape != (count,):
-        shape = list(labels.shape)
-        raise InputError(f"{path}: {count} images, labels of shape {shape}: expected [{count}].")
+        expected = "at least one image, of 1 or 3 channels"
+        raise InputError(f"{path}: the images have the shape {shape}, expected {expected}.")
+    if labels is not None and labels.shape != images.shape[:1]:
+        found = f"{len(images)} images, labels of shape {list(labels.shape)}"
+        raise InputError(f"{path}: {found}: expected one label for each image.")
     return images, labels
 
 

@@ -1,0 +1,53 @@
+"""Runs the commands in forks of a process that has imported TensorFlow, which takes seconds.
+
+A fork is a process of its own: flags, exit status, signals and TensorFlow's set-up are a user's.
+What it can't show, start-up itself, is tested in fresh processes.
+"""
+
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    ["tensorflow", "keras_gan.callbacks", "keras_gan.training", "matplotlib.figure", "PIL.Image"]
+)
+
+
+def start(script, *flags, out=os.devnull, err=os.devnull, **environment):
+    """Starts `python SCRIPT FLAGS` (`-m` is a script, too); a `multiprocessing.Process`."""
+    argv = [str(script), *map(str, flags)]
+    process = _CONTEXT.Process(target=_execute, args=(argv, str(out), str(err), environment))
+    process.start()
+    return process
+
+
+def run(script, *flags, **environment):
+    """Runs `python SCRIPT FLAGS` to its end; a `subprocess.CompletedProcess`."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        process = start(script, *flags, out=out, err=err, **environment)
+        process.join(300)
+        assert not process.is_alive(), f"{script} {flags} hangs"
+        return subprocess.CompletedProcess(
+            (script, *flags), process.exitcode, out.read_text(), err.read_text()
+        )
+
+
+def _execute(argv, out, err, environment):
+    for descriptor, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
+    os.environ.update(environment)
+    os.chdir(ROOT)
+    if argv[0] == "-m":
+        sys.argv = argv[1:]
+        runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = argv
+        sys.path.insert(0, str(ROOT))
+        runpy.run_path(argv[0], run_name="__main__")
