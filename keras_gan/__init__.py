@@ -32,8 +32,7 @@ def __dir__():
     return sorted({*globals(), *_CLASSES, *_MODULES})
 
 
-# `keras.models.load_model` finds only classes that are registered, and their modules register
-# them. Programs import keras before keras_gan: that is the alphabet's order.
+# Importing the model registers all classes for `keras.models.load_model`. Programs import keras
+# before keras_gan: that is the alphabet's order.
 if "keras" in sys.modules:
-    for _module in ("model", "layers", "optimizers"):
-        importlib.import_module(f"keras_gan.{_module}")
+    importlib.import_module("keras_gan.model")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gan import InputError, export, seeds
+from keras_gan import InputError, export, layers, optimizers, seeds  # noqa: F401 (registers)
 from keras_gan.losses import LOSSES, AdversarialLoss
 from keras_gan.penalties import PENALTIES, GradientPenalty
 

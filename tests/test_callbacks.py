@@ -26,7 +26,7 @@ def test_sample_grid_writes_the_same_latents_each_epoch(tmp_path):
 
 def train(directory, epochs, stop_after=None):
     """As `training.run` does it: resumes from what `directory` holds."""
-    gan = small_gan(ema_decay=0.9, d_steps=2)
+    gan = small_gan(ema_decay=0.9)
     checkpoint = callbacks.Checkpoint(gan, directory, max_to_keep=2)
     checkpoint.restore()
     done = int(gan.step)

@@ -82,21 +82,14 @@ def test_finished_run_says_so_and_trains_on(run_dir, tiny_npz, command, tmp_path
     assert "is finished: 2 epochs" in done.stdout
     assert "--epochs" in done.stdout
     assert tree(run_dir) == before
-    done = command("train.py", *flags, "--epochs=3")
-    assert "Resuming" in done.stdout
-    assert [row["epoch"] for row in history(run_dir)] == ["0", "1", "2"]
-
-
-def test_other_settings_are_refused_by_name(run_dir, tiny_npz, command, tmp_path):
-    before = tree(run_dir)
-    flags = [f"--data_path={tiny_npz}", f"--model_dir={run_dir}", *SCORED]
     done = command("train.py", *flags, "--g_lr=0.5", "--loss=minimax")
     assert done.returncode == 1
     assert "holds a run with --loss=lsgan, --g_lr=0.001: " in done.stderr
-    np.savez(tmp_path / "tiny.npz", x_train=np.zeros([500, 28, 28], np.uint8))
-    done = command("train.py", *flags, f"--data_path={tmp_path / 'tiny.npz'}")
-    assert "the data (tiny, other pixels)" in done.stderr
     assert tree(run_dir) == before
+    done = command("train.py", *flags, "--epochs=3")
+    assert "Resuming" in done.stdout
+    assert [row["epoch"] for row in history(run_dir)] == ["0", "1", "2"]
+    assert exported_epoch(run_dir, "export") == 3
 
 
 def test_overwrite_deletes_the_run_and_nothing_else(tiny_npz, command, tmp_path):
@@ -112,14 +105,15 @@ def test_overwrite_deletes_the_run_and_nothing_else(tiny_npz, command, tmp_path)
 
 
 def test_max_minutes_ends_as_a_finished_run(tiny_npz, command, tmp_path):
-    flags = [f"--data_path={tiny_npz}", f"--model_dir={tmp_path / 'run'}", "--max_minutes=0.05"]
-    done = command("train.py", *flags, "--epochs=10000", "--arch=mlp", "--batch_size=8")
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={tmp_path / 'run'}", "--max_minutes=0.02"]
+    flags += ["--epochs=10000", "--arch=mlp", "--batch_size=8", "--fid_every=0"]
+    done = command("train.py", *flags)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run/export/saved_model.pb").exists()
     rows = history(tmp_path / "run")
     assert 1 <= len(rows) < 10_000
     assert len(os.listdir(tmp_path / "run/samples")) == len(rows)
-    done = command("train.py", *flags, "--epochs=10000", "--arch=mlp", "--batch_size=8")
+    done = command("train.py", *flags)
     assert "is finished" in done.stdout
     assert "--max_minutes" in done.stdout
 
@@ -204,6 +198,7 @@ def test_killed_run_continues_to_the_same_bits(settings, tiny_npz, command, tmp_
     assert (cut / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
 
 
+@pytest.mark.slow
 def test_run_killed_before_its_export_is_not_finished(tiny_npz, command, tmp_path):
     run = tmp_path / "run"
     flags = [f"--data_path={tiny_npz}", f"--model_dir={run}", "--arch=mlp", *SMALL]
@@ -286,7 +281,7 @@ def test_sample_from_a_saved_model_of_another_program(command, tmp_path):
 
 
 def test_training_without_fid(tiny_npz, command, tmp_path):
-    flags = [f"--data_path={tiny_npz}", "--arch=mlp", *SMALL]
+    flags = [f"--data_path={tiny_npz}", "--arch=mlp", *SMALL, "--epochs=1"]
     done = command("train.py", *flags, f"--model_dir={tmp_path / 'off'}")
     assert done.returncode == 0, done.stderr
     done = command("train.py", *flags, f"--model_dir={tmp_path / 'on'}", "--fid_every=1")
@@ -305,6 +300,7 @@ def test_training_without_fid(tiny_npz, command, tmp_path):
         f"--data_path={tmp_path / 'large.npz'}",
         f"--model_dir={tmp_path / 'large'}",
         *SCORED,
+        "--arch=mlp",
     )
     assert done.returncode == 0, done.stderr
     assert "Training without fid. mnist-cnn-v1 takes images of shape [28, 28, 1]" in done.stdout
@@ -394,30 +390,11 @@ def test_mistake_is_one_line_and_exit_1_and_changes_nothing(case, tiny_npz, comm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_directories_that_hold_something_else(tiny_npz, command, tmp_path):
-    flags = [f"--data_path={tiny_npz}", f"--model_dir={tmp_path}", *SMALL]
-    (tmp_path / "samples").mkdir()
-    (tmp_path / "samples/mine.png").write_text("mine")
-    before = tree(tmp_path)
-    for extra in ([], ["--overwrite"]):
-        done = command("train.py", *flags, *extra)
-        assert done.returncode == 1
-        assert "holds samples and no config.json" in done.stderr
-    (tmp_path / "config.json").write_text('{"model": "of another program"}')
-    before = tree(tmp_path)
-    for extra in ([], ["--overwrite"]):
-        done = command("train.py", *flags, *extra)
-        assert "config.json: not a run's configuration" in done.stderr
-        assert tree(tmp_path) == before
-    done = command("train.py", *flags, f"--model_dir={tmp_path / 'config.json'}")
-    assert "config.json: a file, expected a folder" in done.stderr
-
-
 def test_image_sizes_that_dcgan_cannot_make(command, tmp_path):
     np.savez(tmp_path / "x.npz", x_train=np.zeros([9, 30, 28, 3], np.uint8))
     done = command("train.py", f"--data_path={tmp_path / 'x.npz'}", *SMALL)
     assert done.returncode == 1
-    assert "images of 30x28 don't work, height and width must be multiples of 4" in done.stderr
+    assert "images of 30x28 don't work: height and width must be multiples of 4" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -461,6 +438,7 @@ def test_flags_answer_within_a_second(flags, fresh_command):
     assert any(seconds() < 1 for _ in range(10))
 
 
+@pytest.mark.slow
 def test_synthetic_fallback_trains_with_a_warning(command, tmp_path):
     environment = {
         "KERAS_GAN_DATA": "",

@@ -255,9 +255,12 @@ def test_proxy_that_answers_rubbish(offline, monkeypatch):
         data.load("mnist")
 
 
-def test_auto_falls_back_with_a_warning_no_one_can_miss(offline, capsys):
+def test_auto_falls_back_with_a_warning_no_one_can_miss(offline, capsys, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(synthetic, "digits", lambda *args: drawn.append(args) or (None, None))
     loaded = data.load("auto")
     assert loaded.name == "synthetic"
+    assert drawn == [(60_000, 0)]  # which takes seconds
     warning = capsys.readouterr().err
     assert "WARNING: training on SYNTHETIC digits, not on MNIST" in warning
     assert "KERAS_GAN_DATA" in warning

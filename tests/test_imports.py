@@ -31,7 +31,7 @@ ALLOWED = {
     "config": {"data", "losses", "networks", "penalties"},
     "run_directory": set(),
     "export": {"backend", "images"},
-    "model": {"export", "losses", "penalties", "seeds"},
+    "model": {"export", "layers", "losses", "optimizers", "penalties", "seeds"},
     "evaluation.scores": set(),
     "evaluation.network": {"backend"},
     "evaluation.samples": {"evaluation.network", "evaluation.scores", "images"},

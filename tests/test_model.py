@@ -93,7 +93,9 @@ def one_dimensional(loss, g_mean, g_deviation):
     return gan, real
 
 
-@pytest.mark.parametrize("loss", ["minimax", "non_saturating", "lsgan"])
+@pytest.mark.parametrize(
+    "loss", ["minimax", "lsgan", pytest.param("non_saturating", marks=pytest.mark.slow)]
+)
 def test_trained_discriminator_is_the_optimal_one(loss):
     # Goodfellow et al. 2014, proposition 1; for LSGAN Mao et al. 2017, equation 5.
     gan, _ = one_dimensional(loss, g_mean=-1.0, g_deviation=0.5)
@@ -387,7 +389,12 @@ def test_saved_model_continues_like_the_original(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "imports", ["keras, keras_gan", "tensorflow, keras_gan, keras", "keras_gan.model, keras"]
+    "imports",
+    [
+        "keras, keras_gan",
+        pytest.param("tensorflow, keras_gan, keras", marks=pytest.mark.slow),
+        pytest.param("keras_gan.model, keras", marks=pytest.mark.slow),
+    ],
 )
 def test_saved_model_loads_in_a_new_process(tmp_path, imports):
     """With the classes that a maxout GAN needs beside GAN itself."""

@@ -62,7 +62,7 @@ def test_quadratic_discriminator_between_real_and_generated_images():
     slopes = np.sqrt(np.sum(((1 - shares) * REAL + shares * FAKE - W) ** 2, axis=(2, 3, 4)))
     values = (slopes - 1) ** 2
     expected = (values[:-1] + values[1:]).mean() / 2
-    draws = [penalty(WassersteinGradientPenalty(1.0), quadratic, [0, i]) for i in range(1000)]
+    draws = [penalty(WassersteinGradientPenalty(1.0), quadratic, [0, i]) for i in range(400)]
     error = np.std(draws) / np.sqrt(len(draws))
     assert abs(np.mean(draws) - expected) < 4 * error < 0.1 * expected
 
@@ -176,8 +176,10 @@ def networks(**discriminator):
     )
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("simultaneous", [False, True])
+@pytest.mark.parametrize(
+    ("simultaneous", "jit_compile"),
+    [(True, False), (False, False), pytest.param(True, True, marks=pytest.mark.slow)],
+)
 def test_training_holds_the_slope_down(jit_compile, simultaneous):
     slopes = []
     for penalty in (None, R1R2(100.0)):
@@ -188,12 +190,11 @@ def test_training_holds_the_slope_down(jit_compile, simultaneous):
             keras.optimizers.Adam(1e-2),
             "wasserstein",
             penalty=penalty,
-            d_steps=3,
             simultaneous=simultaneous,
             jit_compile=jit_compile,
         )
         real = np.tile(REAL, [12, 1, 1, 1])
-        gan.fit(real, batch_size=15, epochs=20, verbose=0)
+        gan.fit(real, batch_size=15, epochs=40, verbose=0)
         x = tf.constant(REAL)
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -204,7 +205,12 @@ def test_training_holds_the_slope_down(jit_compile, simultaneous):
 
 @pytest.mark.parametrize(
     ("name", "simultaneous"),
-    [("wgan_gp", True), ("dragan", False), ("r1", False), ("r1_r2", True)],
+    [
+        ("dragan", False),
+        pytest.param("wgan_gp", True, marks=pytest.mark.slow),
+        pytest.param("r1", False, marks=pytest.mark.slow),
+        pytest.param("r1_r2", True, marks=pytest.mark.slow),
+    ],
 )
 def test_every_penalty_compiled_with_what_else_there_is(name, simultaneous):
     gan = networks()

@@ -97,11 +97,16 @@ def test_a_file_or_folder_is_replaced_as_a_whole(tmp_path):
     folder = tmp_path / "export"
     (folder / "old").mkdir(parents=True)
     before = tree(tmp_path)
-    for path in (record, folder):
-        with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+
+    def interrupted(path):
+        with replacing(path) as temporary:
             temporary.mkdir()
             (temporary / "half").write_text("")
             raise KeyboardInterrupt
+
+    for path in (record, folder):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(path)
     assert before.items() <= tree(tmp_path).items()
     write_json(record, {"b": 2})  # over what the interrupted one has left
     assert json.loads(record.read_text()) == {"b": 2}
