@@ -1,24 +1,42 @@
-# `make train` and `make test` make their own virtual environment first.
+# Every target makes the virtual environment it needs first.
 
 PYTHON ?= python3
 FLAGS ?=
+PYTEST = -m pytest -n 2 --dist=loadfile $(FLAGS)
+PIP = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train test lint clean
+.PHONY: train test test-slow test-all test-lowest lint clean
 
 train: .venv/installed
 	.venv/bin/python train.py $(FLAGS)
 
 test: .venv/installed
-	.venv/bin/python -m pytest -n 2 --dist=loadfile $(FLAGS)
+	.venv/bin/python $(PYTEST) -m "not slow"
+
+test-slow: .venv/installed
+	.venv/bin/python $(PYTEST) -m slow
+
+test-all: .venv/installed
+	.venv/bin/python $(PYTEST)
+
+# With the lowest versions that pyproject.toml allows. Old versions warn of what newer ones change.
+test-lowest: .venv-lowest/installed
+	.venv-lowest/bin/python $(PYTEST) -m "not slow" -W ignore::DeprecationWarning
 
 lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache
+	rm -rf .venv .venv-lowest .pytest_cache .ruff_cache
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv/bin/python $(PIP) -r requirements.txt
+	touch $@
+
+.venv-lowest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	sed -n 's/^    "\([a-z-]*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python $(PIP) -c .venv-lowest/lowest.txt ".[test,benchmarks]"
 	touch $@

@@ -1,0 +1,42 @@
+"""Makes the pictures of the README from a finished run with the default settings.
+
+python train.py --arch=dcgan --loss=lsgan
+python -m benchmarks.pictures [RUN_DIRECTORY]
+
+docs/dcgan-lsgan.png is the last grid of 64 samples at twice its size, docs/epochs.png the first 16
+samples of every epoch, a row each, and docs/curves.png the run's curves.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_gan.run_directory import RunDirectory
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+COLUMNS = 8  # of a grid
+
+
+def write_twice_as_large(path, pixels):
+    Image.fromarray(np.kron(pixels, np.ones([2, 2], np.uint8))).save(path, optimize=True)
+
+
+def first_16(grid):
+    """The first two rows of a grid, side by side."""
+    rows = np.split(grid, COLUMNS)
+    return np.concatenate(rows[:2], axis=1)
+
+
+def main(directory="runs/mnist-dcgan-lsgan"):
+    run = RunDirectory(directory)
+    grids = [np.asarray(Image.open(path)) for path in sorted(run.samples.glob("epoch-*.png"))]
+    write_twice_as_large(DOCS / "dcgan-lsgan.png", grids[-1])
+    write_twice_as_large(DOCS / "epochs.png", np.concatenate([first_16(grid) for grid in grids]))
+    shutil.copy(run.curves, DOCS / "curves.png")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
