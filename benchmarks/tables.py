@@ -1,0 +1,132 @@
+"""The study's rows, and what is computed from them: intervals, ratios, rank correlations, verdicts.
+
+An interval (value, low, high) is a statistic, and the range that it has in 95 % of 2,000
+resamplings of the seeds. Of five seeds that is their range: a verdict means that all five agree.
+"""
+
+import dataclasses
+import math
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from benchmarks.common import ROOT
+
+TABLE = ROOT / "benchmarks" / "study.csv"  # a row for each run and moment of scoring
+COURSES = ROOT / "benchmarks" / "study-courses.csv"  # logs during some of the runs
+KEY = ("part", "arch", "loss", "setting", "seed", "mark")
+# Tables have the networks, settings and losses in this order; others follow as they come.
+ORDER = (
+    "equal steps", "equal time", "mlp", "dcgan", "maxout", "plain", "default", "published",
+    "minimax", "non_saturating", "lsgan", "hinge", "wasserstein", "relativistic",
+)  # fmt: skip
+# The scores of a run that diverged, or whose samples can't be scored: the worst there are.
+WORST = pd.Series(
+    {"fid": math.inf, "kid": math.inf, "noise": math.inf, "parzen": -math.inf}
+    | {"modes": 0.0, "acceptance": 0.0}
+)
+RESAMPLINGS, FEWEST = 2000, 5
+
+
+class Study(NamedTuple):
+    """The rows of study.csv, with the column `after`, and of study-courses.csv."""
+
+    rows: pd.DataFrame
+    courses: pd.DataFrame
+
+
+def read(table=TABLE, courses=COURSES):
+    rows, courses = (pd.read_csv(path, dtype=dict.fromkeys(KEY, str)) for path in (table, courses))
+    rows.loc[rows["fid"].isna(), WORST.index] = WORST.to_numpy()
+    timed = rows["mark"].str.endswith("s")
+    rows.insert(0, "after", timed.map({False: "equal steps", True: "equal time"}))
+    rank = {name: i for i, name in enumerate(ORDER)}
+    names = ["after", "arch", "setting", "loss"]
+    return Study(rows.sort_values(names, key=lambda column: column.map(rank)), courses)
+
+
+def where(rows, **values):
+    """The rows with these values."""
+    for name, value in values.items():
+        rows = rows[rows[name] == value]
+    return rows
+
+
+def paired(a, b, on):
+    """Rows of `a`, each beside that of `b` with the same seed and the same values `on`.
+
+    Equal seeds mean equal images and latents, and equal first weights where the networks are
+    equal. The columns of `b` end in _b.
+    """
+    return a.merge(b, on=["seed", *on], suffixes=("", "_b")).sort_values("seed", kind="stable")
+
+
+def interval(values, statistic=np.median):
+    """(value, low, high) of a statistic over the first axis; bounds are NaN below five values.
+
+    `statistic` takes an axis, as NumPy's do.
+    """
+    values = np.asarray(values, float)
+    value = float(statistic(values, axis=0))
+    if len(values) < FEWEST:
+        return value, math.nan, math.nan
+    index = np.random.default_rng(0).integers(len(values), size=[RESAMPLINGS, len(values)])
+    resampled = statistic(values[index], axis=1)
+    low, high = np.percentile(resampled, [2.5, 97.5], method="nearest")  # some may be infinite
+    return value, float(low), float(high)
+
+
+def ratio(pairs, score):
+    """The interval of `score` of `a` divided by that of `b`, from `paired` rows."""
+    return interval(pairs[score] / pairs[f"{score}_b"])
+
+
+def rank_correlation(x, y):
+    """Spearman's, along the last axis; 0 where it is not defined."""
+    if np.shape(x)[-1] < 2:
+        return np.zeros(np.shape(x)[:-1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        return np.nan_to_num(stats.spearmanrho(x, y, axis=-1).statistic)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """What a claim says of a number: that it is "below", "above" or "at least" a value.
+
+    "at least" is for single runs, which have no interval.
+    """
+
+    side: str
+    value: float
+
+    def __str__(self):
+        return f"{self.side} {self.value:,g}"
+
+    def verdict(self, measured):
+        """'supported', 'undecided' or 'contradicted', from an interval; '-' from NaN."""
+        value, low, high = measured
+        if math.isnan(value):
+            return "-"
+        if self.side == "at least":  # what a run has not reached, a longer one may
+            return "supported" if value >= self.value else "undecided"
+        if self.side == "above":
+            low, high = -high, -low
+        bound = -self.value if self.side == "above" else self.value
+        return "supported" if high < bound else "contradicted" if low > bound else "undecided"
+
+
+def shown(measured, digits=3):
+    """'value (low to high)', or the value alone if there is no interval; '-' for NaN."""
+    value, low, high = (f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.{digits}g}" for x in measured)
+    if value == "nan":
+        return "-"
+    return value if low in (high, "nan") else f"{value} ({low} to {high})"
+
+
+def middle(scores):
+    """The median as text."""
+    return shown(interval(scores))
