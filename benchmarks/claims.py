@@ -1,34 +1,34 @@
-"""The papers' claims: CLAIMS, at the end of this file, and the tables and figures made from it.
+"""The papers' claims, and the tables and figures made from the study's rows.
 
 python -m benchmarks.claims                       writes docs/claims.md, README.md, docs/study/
 python -m benchmarks.claims BLOCK                 prints one block
 python -m benchmarks.claims samples FOLDER SEED   draws the sample grids that the study left there
 
-A page has blocks, from `<!-- study: NAME -->` to `<!-- end -->`. NAME is that of a claim or one of
-the other functions in BLOCKS.
+CLAIMS is the list. A page has blocks, from `<!-- study: NAME -->` to `<!-- end -->`, where NAME is
+that of a claim or of one of the other BLOCKS.
 """
 
 import collections
 import dataclasses
 import functools
-import itertools
 import math
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks import figures
 from benchmarks.common import ROOT, markdown
 from benchmarks.tables import (
     Bound,
+    correlation,
+    correlation_within,
     interval,
     middle,
     paired,
-    rank_correlation,
     ratio,
     read,
     shown,
@@ -38,40 +38,45 @@ from benchmarks.tables import (
 PAGES = ("docs/claims.md", "README.md")
 FIGURES = "docs/study"
 CLASSES = 9  # of the ten digits: fewer among 10,000 samples count as a collapse
-NOTHING = (math.nan,) * 3  # is compared
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One measurement for a claim: a line of its table."""
-
-    labels: dict  # column -> what is measured or compared
-    measured: tuple  # (value, low, high)
-    also: dict  # column -> what else was measured there
-    summary: str = ""  # its name in the summary; "": it is not in it
-    note: str = ""  # behind its value in the summary
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim, where it is measured, and the bound that decides."""
+    """A claim, the rows it is measured on, the measure, and the bound that decides.
+
+    `rows` are grouped by the columns in `by`; each group is a case, with a line in the table.
+    """
 
     name: str  # of its block and its figure
-    text: str
-    source: str
+    text: str  # with its source
     question: str
+    rows: Callable  # Study -> a data frame
+    by: dict  # the table's name of a column -> the column
     measure: str
+    value: Callable  # the rows of a case -> (value, low, high)
     bound: Bound
-    cases: Callable  # Study -> an iterable of Case
-    draw: Callable  # (figure, Study)
-    headline: tuple[str, str]  # `summary` of a case, and what README.md says of its value
+    also: dict  # what else the table has: name -> function of the rows of a case
+    number: tuple[str, str]  # a case in the summary, and what README.md says of its value
+    summary: dict = dataclasses.field(default_factory=dict)  # the rows that the summary takes
+    draw: Callable = figures.intervals  # (figure, the claim, Study)
 
-    def summary(self, study):
-        return [case for case in self.cases(study) if case.summary]
+    def cases(self, study, **only):
+        """(labels, rows, value) of each case."""
+        rows = where(self.rows(study), **only)
+        for labels, of in rows.groupby(list(self.by.values()), sort=False):
+            yield list(map(str, labels)), of, self.value(of)
+
+    def main_cases(self, study):
+        """{name: value} of the cases in the summary."""
+        given = [i for i, column in enumerate(self.by.values()) if column in self.summary]
+        return {
+            ", ".join(label for i, label in enumerate(labels) if i not in given): value
+            for labels, _, value in self.cases(study, **self.summary)
+        }
 
     def verdict(self, study):
-        """One of all cases in the summary; of single runs the best one decides."""
-        verdicts = [self.bound.verdict(case.measured) for case in self.summary(study)]
+        """One for all cases in the summary; of single runs the best one decides."""
+        verdicts = [self.bound.verdict(value) for value in self.main_cases(study).values()]
         if self.bound.side == "at least" and "supported" in verdicts:
             return "supported"
         word, count = collections.Counter(verdicts).most_common(1)[0]
@@ -80,267 +85,239 @@ class Claim:
         return f"mostly {word}" if 2 * count > len(verdicts) else "mixed"
 
     def block(self, study):
-        """The question, a table with a row for each case, and the figure."""
+        """The question, the table, and the figure."""
         table = markdown(
             {
-                **case.labels,
-                self.measure: shown(case.measured),
-                **case.also,
-                str(self.bound): self.bound.verdict(case.measured),
+                **dict(zip(self.by, labels, strict=True)),
+                self.measure: shown(value),
+                **{name: measured(of) for name, measured in self.also.items()},
+                str(self.bound): self.bound.verdict(value),
             }
-            for case in self.cases(study)
+            for labels, of, value in self.cases(study)
         )
-        return (
-            f"**{self.question}** Supported: {self.measure} {self.bound}. ({self.source})\n\n"
-            f"{table}\n\n![{self.text}](study/{self.name}.png)"
-        )
+        return f"**{self.question}**\n\n{table}\n\n![{self.text}](study/{self.name}.png)"
 
 
-# The cases of each claim: which runs of the study it is measured on
+# The rows that the claims are measured on
 
 
-def lsgan(study):
+def lsgan_beside_others(study):
     rows = where(study.rows, part="losses")
     others = rows[rows["loss"].isin(["minimax", "non_saturating"])]
-    pairs = paired(where(rows, loss="lsgan"), others, on=["after", "arch", "setting"])
-    for names, of in pairs.groupby(["after", "arch", "setting", "loss_b"], sort=False):
-        after, arch, setting, loss = names
-        yield Case(
-            {"arch": arch, "setting": setting, "after": after, "lsgan against": loss},
-            ratio(of, "fid"),
-            {
-                "of `kid`": shown(ratio(of, "kid")),
-                "of steps": shown(ratio(of, "steps")),
-                "fewer than nine classes": f"{collapsed(of['modes'])} : {collapsed(of['modes_b'])}",
-            },
-            summary=f"{arch}, {setting}, against {loss}" if after == "equal steps" else "",
-        )
+    return paired(where(rows, loss="lsgan"), others, on=["after", "arch", "setting"])
 
 
-def collapsed(modes):
-    return f"{np.sum(modes < CLASSES)} of {len(modes)}"
-
-
-def noise(study):
+def dcgan_beside_others(study):
+    """In the same setting; maxout's published one stands beside both of dcgan's."""
     rows = where(study.rows, part="losses")
     pairs = paired(where(rows, arch="dcgan"), rows[rows["arch"] != "dcgan"], on=["after", "loss"])
-    # The published setting of maxout stands against both of dcgan's.
-    pairs = pairs[pairs["setting_b"].isin(["published"]) | (pairs["setting_b"] == pairs["setting"])]
-    names = ["after", "arch_b", "setting_b", "setting", "loss"]
-    for (after, arch, setting_b, setting, loss), of in pairs.groupby(names, sort=False):
-        a, b = f"dcgan, {setting}", f"{arch}, {setting_b}"
-        yield Case(
-            {"after": after, "loss": loss, "a": a, "b": b},
-            ratio(of, "noise"),
-            {"`noise` of a": middle(of["noise"]), "of b": middle(of["noise_b"])},
-            summary=f"{a}, to {b}" if (after, loss) == ("equal steps", "non_saturating") else "",
-        )
+    return pairs[pairs["setting_b"].isin(["published"]) | (pairs["setting_b"] == pairs["setting"])]
 
 
-def gradients(study):
+def early_gradients(study):
+    """Means over the first 100 and the first 500 steps; `lead` is D(x) - D(G(z))."""
     at = where(study.courses, part="gradients")
     at = at.assign(lead=at["d_real"] - at["d_fake"])
-    early = {
-        last: at[at["step"] <= last]
-        .groupby(["arch", "loss", "seed"], sort=False, as_index=False)[["gradient", "lead"]]
-        .mean()
-        for last in (100, 500)
-    }
-    for arch, last in itertools.product(at["arch"].unique(), early):
-        rows = where(early[last], arch=arch)
-        of = paired(where(rows, loss="non_saturating"), where(rows, loss="minimax"), on=[])
-        yield Case(
-            {"arch": arch, "steps": f"1 to {last}"},
-            ratio(of, "gradient"),
-            {
-                "‖∇G‖ non_saturating": middle(of["gradient"]),
-                "‖∇G‖ minimax": middle(of["gradient_b"]),
-                "D(x) - D(G(z)) non_saturating": middle(of["lead"]),
-                "D(x) - D(G(z)) minimax": middle(of["lead_b"]),
-            },
-            summary=f"{arch}, steps 1 to {last}",
-        )
+    early = pd.concat([at[at["step"] <= n].assign(steps=f"1 to {n}") for n in (100, 500)])
+    names = ["arch", "steps", "loss", "seed"]
+    means = early.groupby(names, sort=False, as_index=False)[["gradient", "lead"]].mean()
+    ours, others = (where(means, loss=loss) for loss in ("non_saturating", "minimax"))
+    return paired(ours, others, on=["arch", "steps"])
 
 
-def half(study):
-    at = where(study.courses, part="half")
-    steps = sorted(at["step"].unique())
-    for setting, of in at.groupby("setting", sort=False):
-        also = {"seeds": of["seed"].nunique()}
-        for step in (steps[0], steps[len(steps) // 2], steps[-1]):
-            real, fake = where(of, step=step)[["d_real", "d_fake"]].median()
-            also[f"D(x), D(G(z)) by step {step:,}"] = f"{real:.2f}, {fake:.2f}"
-        also["`fid`"] = middle(where(study.rows, part="half", setting=setting)["fid"])
-        distance = interval(distance_from_half(where(of, step=steps[-1]), setting))
-        yield Case({"setting": setting}, distance, also, summary=f"mlp, {setting}")
+def ends_of_half(study):
+    """The last rows of each course, with the `fid`.
 
-
-def distance_from_half(rows, setting):
-    """The mean of |D(x) - 1/2| and |D(G(z)) - 1/2| of each row.
-
-    With label smoothing from 0.45, where a perfect G has both: D's target of real images is 0.9.
+    `distance` is the mean of |D(x) - 1/2| and |D(G(z)) - 1/2|. With label smoothing it is from
+    0.45, where a perfect G has both: D's target for real images is 0.9.
     """
-    aim = 0.45 if setting == "label smoothing" else 0.5
-    return abs(rows[["d_real", "d_fake"]] - aim).mean(axis=1)
+    at = where(study.courses, part="half")
+    last = where(at, step=at["step"].max())
+    aim = last["setting"].map({"label smoothing": 0.45}).fillna(0.5)
+    distance = (abs(last["d_real"] - aim) + abs(last["d_fake"] - aim)) / 2
+    fid = where(study.rows, part="half")[["setting", "seed", "fid"]]
+    return last.assign(distance=distance).merge(fid, on=["setting", "seed"])
 
 
-def steps(study):
+def more_steps_beside_one(study):
     rows = where(study.rows, part="steps")
-    for k, of in paired(rows, where(rows, setting="k = 1"), on=[]).groupby("setting"):
-        yield Case(
-            {"k": k.removeprefix("k = ")},
-            ratio(of, "fid") if k != "k = 1" else NOTHING,
-            {"seeds": len(of), **{f"`{n}`": middle(of[n]) for n in ("steps", "fid", "modes")}},
-            summary=f"mlp, {k}" if k != "k = 1" else "",
-        )
+    one = where(rows, setting="k = 1")
+    return paired(rows.drop(one.index), one, on=[])
 
 
-def acceptance(study):
-    at = where(study.rows, part="losses", after="equal steps")
-    critics = at["loss"].isin(["wasserstein", "relativistic"])
-    groups = {"all": at, "all but wasserstein and relativistic": at[~critics]}
-    several = at[at["setting"] != "published"]
-    groups |= {", ".join(key): of for key, of in several.groupby(["arch", "setting"], sort=False)}
-    groups |= dict(list(at.groupby("loss", sort=False)))
-    for name, of in groups.items():
-        measured = interval(acceptance_and_fid(of), correlation)
-        summary = "all runs" if name == "all" else ""
-        yield Case({"over": name}, measured, {"runs": len(of)}, summary)
-    within = interval(correlation(acceptance_and_fid(at), axis=1), np.mean)
-    yield Case(
-        {"over": "the seeds of one network, setting and loss; mean"}, within, {"runs": len(at)}
+def groups_of_losses(study):
+    """All runs at equal steps, and parts of them; `over` names the group."""
+    rows = where(study.rows, part="losses", after="equal steps")
+    critics = rows["loss"].isin(["wasserstein", "relativistic"])
+    names = rows["arch"] + ", " + rows["setting"]
+    return pd.concat(
+        [
+            rows.assign(over="all runs", main=True),
+            rows[~critics].assign(over="all but wasserstein and relativistic"),
+            rows.assign(over=WITHIN),
+            rows.assign(over=names)[rows["setting"] != "published"],
+            rows.assign(over=rows["loss"]),
+        ]
     )
 
 
-def acceptance_and_fid(rows):
-    """[cells, seeds, 2]. Runs that differ in the seed alone are resampled together."""
-    cells = rows.groupby(["arch", "setting", "loss"], sort=False)
-    return np.stack([of[["acceptance", "fid"]] for _, of in cells])
+WITHIN = "the seeds of one network, setting and loss; mean"
 
 
-def correlation(pairs, axis=0):
-    """The rank correlation of all pairs [..., 2], or for each index of the first axis."""
-    pairs = pairs.reshape(*pairs.shape[:axis], -1, 2)
-    return rank_correlation(pairs[..., 0], pairs[..., 1])
+def ends_of_parzen(study):
+    rows = with_millions(where(study.rows, part="parzen"))
+    return rows.drop_duplicates(["arch", "setting"], keep="last")
 
 
-def parzen(study):
-    at = where(study.rows, part="parzen")
-    for _, row in at.drop_duplicates(["arch", "setting"], keep="last").iterrows():
-        millions = f"{row['images'] / 1e6:.1f}"
-        yield Case(
-            {"arch": row["arch"], "setting": row["setting"], "images, millions": millions},
-            interval([row["parzen"]]),
-            {"`fid`": f"{row['fid']:.3g}", "`noise`": f"{row['noise']:.3g}"},
-            summary=f"{row['arch']}, {row['setting']}",
-            note=f", after {millions} million images",
-        )
+def stacked_runs(study):
+    """`best`: of each setting the most modes, and of equal ones the least divergence."""
+    rows = with_millions(where(study.rows, part="stacked"))
+    ranked = rows.sort_values(["modes", "class_kl"], ascending=[False, True])
+    return rows.assign(best=rows.index.isin(ranked.drop_duplicates("setting").index))
 
 
-def stacked(study):
-    at = where(study.rows, part="stacked")
-    # Of each setting the run with the most modes; of equal ones that with the least divergence.
-    ranked = at.sort_values(["modes", "class_kl"], ascending=[False, True])
-    best = ranked.drop_duplicates("setting").index
-    for i, row in at.iterrows():
-        kl, millions = f"{row['class_kl']:.3g}", row["images"] / 1e6
-        yield Case(
-            {"setting": row["setting"], "loss": row["loss"], "images, millions": f"{millions:.2f}"},
-            interval([row["modes"]]),
-            {"KL, nats": kl, "`fid`": f"{row['fid']:.3g}"},
-            summary=f"dcgan, {row['setting']}, {row['loss']}" if i in best else "",
-            note=f", KL {kl}, after {millions:.1f} million images",
-        )
+def median(column):
+    return lambda of: middle(of[column])
+
+
+def ratio_of(column):
+    return lambda of: ratio(of, column)
+
+
+def collapsed(of):
+    return " : ".join(f"{sum(of[x] < CLASSES)} of {len(of)}" for x in ("modes", "modes_b"))
+
+
+def with_millions(rows):
+    return rows.assign(millions=(rows["images"] / 1e6).map("{:.2f} million images".format))
 
 
 CLAIMS = [
     Claim(
-        "lsgan",
-        "LSGAN makes better images than the GAN loss",
-        "Mao et al. 2017",
-        "Is the Fréchet distance smaller with `lsgan` than with either form of the GAN loss?",
-        "ratio of `fid`",
-        Bound("below", 1),
-        lsgan,
-        figures.fid,
-        ("dcgan, plain, against non_saturating", "`fid` ratio {} (`dcgan`)"),
+        name="lsgan",
+        text="LSGAN makes better images than the GAN loss (Mao et al. 2017)",
+        question="Is the Fréchet distance with `lsgan` smaller than with the GAN loss?",
+        rows=lsgan_beside_others,
+        by={"after": "after", "arch": "arch", "setting": "setting", "lsgan against": "loss_b"},
+        measure="ratio of `fid`",
+        value=ratio_of("fid"),
+        bound=Bound("below", 1),
+        also={
+            "of `kid`": lambda of: shown(ratio(of, "kid")),
+            "of steps": lambda of: shown(ratio(of, "steps")),
+            "fewer than nine classes": collapsed,
+        },
+        number=("dcgan, plain, non_saturating", "`fid` ratio {} (`dcgan`)"),
+        summary={"after": "equal steps"},
     ),
     Claim(
-        "noise",
-        "DCGAN's images have much less noise than the simple GAN's",
-        "often said",
-        "Do samples of `dcgan` have less than half the noise of those of `mlp` and `maxout`?",
-        "ratio of `noise`",
-        Bound("below", 0.5),
-        noise,
-        figures.noise,
-        ("dcgan, plain, to mlp, plain", "ratio {} (plain `mlp`)"),
+        name="noise",
+        text="DCGAN's images have much less noise than the simple GAN's (often said)",
+        question="Do samples of `dcgan` have less than half the noise of `mlp`'s and `maxout`'s?",
+        rows=dcgan_beside_others,
+        by={
+            "after": "after",
+            "loss": "loss",
+            "dcgan": "setting",
+            "against": "arch_b",
+            "in": "setting_b",
+        },
+        measure="ratio of `noise`",
+        value=ratio_of("noise"),
+        bound=Bound("below", 0.5),
+        also={"`noise` of dcgan": median("noise"), "of the other": median("noise_b")},
+        number=("plain, mlp, plain", "ratio {} (plain `mlp`)"),
+        summary={"after": "equal steps", "loss": "non_saturating"},
     ),
     Claim(
-        "gradients",
-        "Non-saturating gradients are much stronger early on",
-        "Goodfellow et al. 2014",
-        "Is the generator's gradient at least twice as large as with `minimax`?",
-        "ratio of ‖∇G‖",
-        Bound("above", 2),
-        gradients,
-        figures.gradients,
-        ("mlp, steps 1 to 500", "ratio {}"),
+        name="gradients",
+        text="Non-saturating gradients are much stronger early on (Goodfellow et al. 2014)",
+        question="Is the generator's gradient more than twice as large as with `minimax`?",
+        rows=early_gradients,
+        by={"arch": "arch", "steps": "steps"},
+        measure="ratio of ‖∇G‖",
+        value=ratio_of("gradient"),
+        bound=Bound("above", 2),
+        also={
+            "‖∇G‖ non_saturating": median("gradient"),
+            "‖∇G‖ minimax": median("gradient_b"),
+            "D(x) - D(G(z)) non_saturating": median("lead"),
+            "D(x) - D(G(z)) minimax": median("lead_b"),
+        },
+        draw=figures.gradients,
+        number=("mlp, 1 to 500", "ratio {}"),
     ),
     Claim(
-        "half",
-        "D(x) and D(G(z)) tend to 1/2",
-        "Goodfellow et al. 2014",
-        "Is their mean distance from 1/2 below 0.1 after 4,000 steps?",
-        "distance",
-        Bound("below", 0.1),
-        half,
-        figures.half,
-        ("mlp, R1", "{} away with R1"),
+        name="half",
+        text="D(x) and D(G(z)) tend to 1/2 (Goodfellow et al. 2014)",
+        question="Is their mean distance from 1/2 below 0.1 after 4,000 steps?",
+        rows=ends_of_half,
+        by={"mlp": "setting"},
+        measure="distance",
+        value=lambda of: interval(of["distance"]),
+        bound=Bound("below", 0.1),
+        also={"D(x)": median("d_real"), "D(G(z))": median("d_fake"), "`fid`": median("fid")},
+        draw=figures.half,
+        number=("R1", "{} away with R1"),
     ),
     Claim(
-        "k",
-        "One step of D per step of G is enough",
-        "Goodfellow et al. 2014",
-        "Is the Fréchet distance larger with more steps of D, after equal time?",
-        "ratio of `fid` to k = 1",
-        Bound("above", 1),
-        steps,
-        figures.steps,
-        ("mlp, k = 5", "five: `fid` ratio {}"),
+        name="k",
+        text="One step of D per step of G is enough (Goodfellow et al. 2014)",
+        question="Is the Fréchet distance after equal time larger with more steps of D?",
+        rows=more_steps_beside_one,
+        by={"steps of D": "setting"},
+        measure="ratio of `fid` to k = 1",
+        value=ratio_of("fid"),
+        bound=Bound("above", 1),
+        also={
+            "`fid`": median("fid"),
+            "k = 1": median("fid_b"),
+            "steps of G": median("steps"),
+            "k = 1 ": median("steps_b"),
+            "`modes`": median("modes"),
+            "k = 1  ": median("modes_b"),
+        },
+        number=("k = 5", "five: `fid` ratio {}"),
     ),
     Claim(
-        "acceptance",
-        "The share that D accepts measures a generator's quality",
-        "often said",
-        "Does `acceptance` rank runs as the Fréchet distance does?",
-        "rank correlation with `fid`",
-        Bound("below", -0.5),
-        acceptance,
-        figures.acceptance,
-        ("all runs", "rank correlation {}"),
+        name="acceptance",
+        text="The share that D accepts measures a generator's quality (often said)",
+        question="Does `acceptance` rank runs as the Fréchet distance does?",
+        rows=groups_of_losses,
+        by={"over": "over"},
+        measure="rank correlation with `fid`",
+        value=lambda of: (correlation_within if of["over"].iloc[0] == WITHIN else correlation)(of),
+        bound=Bound("below", -0.5),
+        also={"runs": len},
+        number=("all runs", "rank correlation {}"),
+        summary={"main": True},
     ),
     Claim(
-        "parzen",
-        "GANs reach a Parzen log-likelihood of 225 nats",
-        "Goodfellow et al. 2014",
-        "Does a training reach 225 nats?",
-        "`parzen`",
-        Bound("at least", 225),
-        parzen,
-        figures.parzen,
-        ("mlp, annealed", "{} (`mlp`)"),
+        name="parzen",
+        text="GANs reach a Parzen log-likelihood of 225 nats (Goodfellow et al. 2014)",
+        question="Does a training reach 225 nats?",
+        rows=ends_of_parzen,
+        by={"arch": "arch", "setting": "setting", "after": "millions"},
+        measure="`parzen`",
+        value=lambda of: interval(of["parzen"]),
+        bound=Bound("at least", 225),
+        also={"`fid`": median("fid"), "`noise`": median("noise")},
+        draw=figures.parzen,
+        number=("mlp, annealed, 3.59 million images", "{} (`mlp`)"),
     ),
     Claim(
-        "stacked",
-        "A GAN finds all 1,000 modes of stacked MNIST",
-        "Metz et al. 2017",
-        "Are all 1,000 combinations of three digits among 26,000 samples?",
-        "modes",
-        Bound("at least", 1000),
-        stacked,
-        figures.stacked,
-        ("dcgan, default, relativistic", "{} (`relativistic`)"),
+        name="stacked",
+        text="A GAN finds all 1,000 modes of stacked MNIST (Metz et al. 2017)",
+        question="Are all 1,000 combinations of three digits among 26,000 samples?",
+        rows=stacked_runs,
+        by={"setting": "setting", "loss": "loss", "after": "millions"},
+        measure="modes",
+        value=lambda of: interval(of["modes"]),
+        bound=Bound("at least", 1000),
+        also={"KL, nats": median("class_kl"), "`fid`": median("fid")},
+        draw=figures.stacked,
+        number=("default, relativistic, 2.05 million images", "{} (`relativistic`)"),
+        summary={"best": True},
     ),
 ]
 
@@ -349,17 +326,17 @@ CLAIMS = [
 
 
 def summary(study):
-    """A row for each case that is in the summary."""
+    """A row for each claim and case."""
     return markdown(
         {
             "claim": "" if i else claim.text,
             "measure": "" if i else claim.measure,
-            "of": case.summary,
-            "value": shown(case.measured) + case.note,
-            "verdict": claim.bound.verdict(case.measured),
+            "case": name,
+            "value": shown(value),
+            "verdict": claim.bound.verdict(value),
         }
         for claim in CLAIMS
-        for i, case in enumerate(claim.summary(study))
+        for i, (name, value) in enumerate(claim.main_cases(study).items())
     )
 
 
@@ -367,11 +344,11 @@ def readme(study):
     """A line for each claim: its verdict, and one number."""
     lines = []
     for claim in CLAIMS:
-        measured = {case.summary: case.measured for case in claim.summary(study)}
-        name, phrase = claim.headline
-        if name in measured:
-            number = phrase.format(shown([measured[name][0], math.nan, math.nan]))
-            lines.append(f"- {claim.text} ({claim.source}): {claim.verdict(study)}; {number}")
+        cases = claim.main_cases(study)
+        name, phrase = claim.number
+        if name in cases:
+            number = phrase.format(shown([cases[name][0], math.nan, math.nan]))
+            lines.append(f"- {claim.text}: {claim.verdict(study)}; {number}")
     return "\n".join(lines)
 
 
@@ -379,36 +356,23 @@ def scores(study, after):
     """Medians of the scores, a row for each network, setting and loss."""
     names = ["steps", "fid", "kid", "precision", "recall", "modes", "noise", "parzen", "acceptance"]
     rows = where(study.rows, part="losses", after=after)
-    return markdown(
-        {
-            "arch": arch,
-            "setting": setting,
-            "loss": loss,
-            "seeds": len(of),
-            **{f"`{name}`": middle(of[name]) for name in names},
-        }
-        for (arch, setting, loss), of in rows.groupby(["arch", "setting", "loss"], sort=False)
-    )
+    groups = rows.groupby(["arch", "setting", "loss"], sort=False)
+    return groups[names].agg(middle).reset_index().to_markdown(index=False, disable_numparse=True)
 
 
 def windows(study):
     """What blurring does to the Parzen log-likelihood."""
-    return markdown(
-        {
-            "10,000 images": row["setting"],
-            **{f"`{n}`": f"{row[n]:.3g}" for n in ("parzen", "fid", "precision", "noise")},
-        }
-        for _, row in where(study.rows, part="windows").iterrows()
-    )
+    names = ["setting", "parzen", "fid", "precision", "noise"]
+    rows = where(study.rows, part="windows")[names]
+    return rows.to_markdown(index=False, floatfmt=".3g")
 
 
-BLOCKS = {
-    **{claim.name: claim.block for claim in CLAIMS},
+BLOCKS = {claim.name: claim.block for claim in CLAIMS} | {
     "summary": summary,
     "readme": readme,
-    "windows": windows,
     "equal steps": functools.partial(scores, after="equal steps"),
     "equal time": functools.partial(scores, after="equal time"),
+    "windows": windows,
 }
 
 
@@ -431,7 +395,7 @@ def write(study, folder):
     for page in PAGES:
         (folder / page).write_text(rendered((ROOT / page).read_text(), study))
     for claim in CLAIMS:
-        save(folder, claim.name, claim.draw, study)
+        save(folder, claim.name, claim.draw, claim, study)
 
 
 def save(folder, name, draw, *arguments):

@@ -1,9 +1,7 @@
-"""The figures of docs/claims.md: each function draws one on a matplotlib Figure from a `Study`."""
+"""The figures of docs/claims.md, on a matplotlib Figure."""
 
-import functools
 import itertools
 
-import numpy as np
 from matplotlib.image import imread
 from matplotlib.ticker import LogLocator
 
@@ -12,77 +10,56 @@ from benchmarks.tables import where
 LINE = {"color": "grey", "linewidth": 0.8, "linestyle": ":"}
 
 
-def by_loss(figure, study, score, label):
-    """A score after equal steps by network and loss; the published maxout stands in both panels."""
-    rows = where(study.rows, part="losses", after="equal steps")
-    for axes, setting in panels(figure, ["plain", "default"]):
-        at = rows[rows["setting"].isin([setting, "published"])]
-        groups = at.groupby(["arch", "loss"], sort=False)[score]
-        boxes(axes, {" ".join(key): values for key, values in groups})
-        axes.set(title=f"{setting} (maxout: published)", ylabel=label)
+def intervals(figure, claim, study):
+    """The value of each case with its interval, and the bound."""
+    cases = {", ".join(labels): value for labels, _, value in claim.cases(study)}
+    figure.set_size_inches(8, 1 + 0.25 * len(cases))
+    axes = figure.subplots()
+    for i, (value, low, high) in enumerate(cases.values()):
+        axes.plot([low, high], [i, i], color="C0", linewidth=3, alpha=0.4)
+        axes.plot(value, i, "o", color="C0", markersize=4)
+    axes.axvline(claim.bound.value, **LINE)
+    axes.set_yticks(range(len(cases)), list(cases))
+    measure = claim.measure.replace("`", "")
+    axes.set(ylim=(len(cases) - 0.5, -0.5), xlabel=f"{measure} (supported: {claim.bound})")
+
+
+def gradients(figure, _, study):
+    rows = where(study.courses, part="gradients")
+    for axes, arch in panels(figure, rows["arch"].unique()):
+        for loss, of in where(rows, arch=arch).groupby("loss"):
+            course(axes, of, "step", "gradient", loss)
+        axes.set(title=arch, ylabel="norm of the generator's gradient")
         logarithmic(axes)
-        axes.tick_params(axis="x", rotation=90)
 
 
-fid = functools.partial(by_loss, score="fid", label="fid")
-noise = functools.partial(by_loss, score="noise", label="noise (real images: 1)")
-
-
-def gradients(figure, study):
-    at = where(study.courses, part="gradients")
-    for axes, arch in panels(figure, at["arch"].unique()):
-        for loss in at["loss"].unique():
-            course(axes, where(at, arch=arch, loss=loss), "gradient", loss)
-        axes.set(title=arch, xlabel="step", ylabel="norm of the generator's gradient")
-        logarithmic(axes)
-        axes.legend()
-
-
-def half(figure, study):
-    at = where(study.courses, part="half")
-    for axes, setting in panels(figure, at["setting"].unique()):
-        course(axes, where(at, setting=setting), "d_real", "D(x)")
-        course(axes, where(at, setting=setting), "d_fake", "D(G(z))")
+def half(figure, _, study):
+    rows = where(study.courses, part="half")
+    for axes, setting in panels(figure, rows["setting"].unique()):
+        course(axes, where(rows, setting=setting), "step", "d_real", "D(x)")
+        course(axes, where(rows, setting=setting), "step", "d_fake", "D(G(z))")
         axes.axhline(0.5, **LINE)
-        axes.set(title=setting, xlabel="step", ylim=(0, 1))
-        axes.legend()
+        axes.set(title=setting, ylim=(0, 1))
 
 
-def steps(figure, study):
-    groups = where(study.rows, part="steps").groupby("setting")["fid"]
-    for axes, label in panels(figure, ["fid after equal time"]):
-        boxes(axes, dict(list(groups)))
-        axes.set(ylabel=label)
+def parzen(figure, _, study):
+    ((axes, label),) = panels(figure, ["Parzen log-likelihood, nats"])
+    for key, of in where(study.rows, part="parzen").groupby(["arch", "setting"], sort=False):
+        course(axes, of, "images", "parzen", ", ".join(key))
+    axes.axhline(225, **LINE)
+    axes.set(ylabel=label, ylim=(0, 260))
 
 
-def acceptance(figure, study):
-    rows = where(study.rows, part="losses", after="equal steps")
-    rows = rows[rows["setting"] != "published"]
-    groups = list(rows.groupby(["arch", "setting"], sort=False))
-    for axes, (key, at) in panels(figure, groups):
-        for loss, of in at.groupby("loss", sort=False):
-            axes.plot(of["acceptance"], of["fid"], "o", label=loss)
-        axes.set(title=", ".join(key), xlabel="acceptance", ylabel="fid", xlim=(-0.05, 1.05))
-        logarithmic(axes)
-        axes.legend(fontsize="x-small")
-
-
-def parzen(figure, study):
-    for axes, label in panels(figure, ["Parzen log-likelihood, nats"]):
-        by_images(axes, where(study.rows, part="parzen"), ["arch", "setting"], "parzen")
-        axes.axhline(225, **LINE, label="the paper: 225")
-        axes.set(ylabel=label, ylim=(0, 260))
-        axes.legend()
-
-
-def stacked(figure, study):
-    labels = {"modes": "modes of 1,000", "class_kl": "KL, nats"}
+def stacked(figure, _, study):
+    rows = where(study.rows, part="stacked")
+    labels = {"modes": "modes of 1,000", "class_kl": "KL, nats (dotted: by chance)"}
     for axes, score in panels(figure, list(labels)):
-        by_images(axes, where(study.rows, part="stacked"), ["loss", "setting"], score)
+        for key, of in rows.groupby(["loss", "setting"], sort=False):
+            course(axes, of, "images", score, ", ".join(key))
         axes.set(ylabel=labels[score])
-    axes.axhline(999 / 52_000, **LINE, label="by chance")
+        axes.legend(fontsize="xx-small")
+    axes.axhline(999 / 52_000, **LINE)
     logarithmic(axes)
-    axes.legend(fontsize="x-small")
 
 
 def samples(figure, folder, seed):
@@ -97,40 +74,21 @@ def samples(figure, folder, seed):
         axes.axis("off")
 
 
-# What they are drawn with
-
-
 def panels(figure, items):
     """(axes, item) of each item, two beside each other."""
     columns, rows = min(len(items), 2), -(-len(items) // 2)
     figure.set_size_inches(5 * columns, 3.5 * rows)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for spare in axes[len(items) :]:
-        spare.set_axis_off()
-    return zip(axes, items, strict=False)
+    return zip(figure.subplots(rows, columns, squeeze=False).flat, items, strict=False)
 
 
-def boxes(axes, groups):
-    """A box, and a dot for each value, of {name: values}; infinite ones are left out."""
-    finite = {name: values[np.isfinite(values)] for name, values in groups.items()}
-    axes.boxplot(list(finite.values()), tick_labels=list(finite), widths=0.5, showfliers=False)
-    for i, values in enumerate(finite.values(), start=1):
-        axes.plot([i] * len(values), values, "o", markersize=3, alpha=0.6)
-
-
-def course(axes, rows, score, label):
-    """The median over the seeds by step, within their range."""
-    by_step = rows.groupby("step")[score]
-    (line,) = axes.plot(by_step.median(), label=label)
-    low, high = by_step.min(), by_step.max()
-    axes.fill_between(low.index, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-
-
-def by_images(axes, rows, names, score):
-    """A line of scores for each combination of `names`."""
-    for key, of in rows.groupby(names, sort=False):
-        axes.plot(of["images"] / 1e6, of[score], "o-", markersize=3, label=", ".join(key))
-    axes.set(xlabel="images, millions")
+def course(axes, rows, x, y, label):
+    """The median over the seeds, within their range."""
+    groups = rows.groupby(x)[y]
+    middle, low, high = groups.median(), groups.min(), groups.max()
+    (line,) = axes.plot(middle, "o-", markersize=2, label=label)
+    axes.fill_between(middle.index, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    axes.set(xlabel=x)
+    axes.legend()
 
 
 def logarithmic(axes):

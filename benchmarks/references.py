@@ -1,17 +1,12 @@
 """The networks that most people start from, rebuilt from their published settings.
 
-Both take images in [0, 1] or [-1, 1] as their authors had them; a rescaling at either end makes
-that [-1, 1] here. They train by `keras_gan.GAN`, so that the comparison is one of networks and
-settings: their authors' loops are slower.
+Their authors' images are in [0, 1] or [-1, 1]: a rescaling at either end makes that [-1, 1]. They
+train by `keras_gan.GAN`, so that the comparison is one of networks and settings.
 """
 
-import keras
-
 import keras_gan
+from keras_gan.backend import keras
 from keras_gan.losses import NonSaturating
-
-layers = keras.layers
-BATCH_SIZES = {"keras_example": 64, "tensorflow_tutorial": 256}
 
 
 class NoisyLabels(NonSaturating):
@@ -30,8 +25,9 @@ class NoisyLabels(NonSaturating):
 
 
 def keras_example(seed):
-    """keras.io/guides/custom_train_step_in_tensorflow: "An end-to-end GAN example"."""
+    """(GAN, batch size) of keras.io/guides/custom_train_step_in_tensorflow, its last example."""
     keras.utils.set_random_seed(seed)
+    layers = keras.layers
     generator = keras.Sequential(
         [
             keras.Input([128]),
@@ -61,12 +57,13 @@ def keras_example(seed):
     gan = keras_gan.GAN(generator, discriminator, seed=seed)
     optimizers = (keras.optimizers.Adam(3e-4) for _ in range(2))
     gan.compile(*optimizers, NoisyLabels(), steps_per_execution=4)
-    return gan
+    return gan, 64
 
 
 def tensorflow_tutorial(seed):
-    """tensorflow.org/tutorials/generative/dcgan."""
+    """(GAN, batch size) of tensorflow.org/tutorials/generative/dcgan."""
     keras.utils.set_random_seed(seed)
+    layers = keras.layers
 
     def up(channels, strides, **kwargs):
         return layers.Conv2DTranspose(
@@ -105,4 +102,4 @@ def tensorflow_tutorial(seed):
     gan = keras_gan.GAN(generator, discriminator, seed=seed)
     optimizers = (keras.optimizers.Adam(1e-4) for _ in range(2))
     gan.compile(*optimizers, "non_saturating", steps_per_execution=4, simultaneous=True)
-    return gan
+    return gan, 256

@@ -84,13 +84,34 @@ def ratio(pairs, score):
     return interval(pairs[score] / pairs[f"{score}_b"])
 
 
-def rank_correlation(x, y):
-    """Spearman's, along the last axis; 0 where it is not defined."""
-    if np.shape(x)[-1] < 2:
-        return np.zeros(np.shape(x)[:-1])
+def correlation(rows):
+    """The interval of the rank correlation of `acceptance` and `fid` over all rows.
+
+    Rows that differ in the seed alone are resampled together.
+    """
+    return interval(_by_seed(rows), _spearman)
+
+
+def correlation_within(rows):
+    """The interval of the mean rank correlation over the seeds of one network, setting and loss."""
+    return interval([_spearman(cell, axis=0) for cell in _by_seed(rows)], np.mean)
+
+
+def _by_seed(rows):
+    """[networks, settings and losses; seeds; acceptance and fid]"""
+    cells = rows.groupby(["arch", "setting", "loss"], sort=False)
+    return np.stack([of[["acceptance", "fid"]] for _, of in cells])
+
+
+def _spearman(pairs, axis):
+    """The rank correlation of [..., 2], of all of it or of each [i]; 0 where it is not defined."""
+    pairs = pairs.reshape(*pairs.shape[:axis], -1, 2)
+    if pairs.shape[axis] < 2:
+        return np.zeros(pairs.shape[:axis])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
-        return np.nan_to_num(stats.spearmanrho(x, y, axis=-1).statistic)
+        found = stats.spearmanrho(pairs[..., 0], pairs[..., 1], axis=-1)
+    return np.nan_to_num(found.statistic)
 
 
 @dataclasses.dataclass(frozen=True)
