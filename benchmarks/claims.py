@@ -380,12 +380,12 @@ BLOCKS = {claim.name: claim.block for claim in CLAIMS} | {
 
 
 def rendered(text, study):
-    """The text of a page with its blocks made anew."""
+    """The text of a page with its BLOCKS made anew."""
 
     def block(match):
         return f"{match[1]}\n{BLOCKS[match[2]](study)}\n{match[3]}"
 
-    pattern = r"(<!-- study: ([\w ]+) -->)\n.*?(<!-- end -->)"
+    pattern = rf"(<!-- study: ({'|'.join(BLOCKS)}) -->)\n.*?(<!-- end -->)"
     return re.sub(pattern, block, text, flags=re.DOTALL)
 
 

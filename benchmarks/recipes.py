@@ -115,7 +115,7 @@ def run(part, name, seed):
         (name, seed, mark, images, f"{fid:.4f}")
         for mark, (images, fid) in zip(marks, found, strict=True)
     ]
-    pd.DataFrame(rows).to_csv(TABLE, mode="a", header=False, index=False, lineterminator="\n")
+    pd.DataFrame(rows).to_csv(TABLE, mode="a", header=False, index=False, lineterminator="\r\n")
 
 
 def table(part):

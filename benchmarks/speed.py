@@ -40,48 +40,28 @@ def default(arch):
 
 def bare_step(gan):
     """The step as one would write it without the library: no logs, no seeds, no average."""
-    generator, discriminator = gan.generator, gan.discriminator
-    loss = gan.adversarial_loss
+    generator, discriminator, loss = gan.generator, gan.discriminator, gan.adversarial_loss
 
-    def descend(tape, value, network, optimizer):
-        gradients = tape.gradient(value, network.trainable_variables)
-        optimizer.apply(gradients, network.trainable_variables)
-
-    def noise(real):
-        return tf.random.normal([tf.shape(real)[0], gan.latent_dim])
-
-    def trained(images):
+    def logits(images):
         return discriminator(images, training=True)
 
-    def loss_of_d(real, fake):
-        if gan.penalty is None:
-            real_logits, fake_logits, penalty = trained(real), trained(fake), 0.0
-        else:
-            real_logits, fake_logits, penalty = gan.penalty(trained, real, fake, [0, 0])
-        return loss.discriminator(real_logits, fake_logits) + penalty, fake_logits
-
     @tf.function
-    def alternating(real):
-        fake = generator(noise(real), training=True)
-        with tf.GradientTape() as tape:
-            d_loss, _ = loss_of_d(real, fake)
-        descend(tape, d_loss, discriminator, gan.d_optimizer)
-        with tf.GradientTape() as tape:
-            g_loss = loss.generator(trained(generator(noise(real), training=True)))
-        descend(tape, g_loss, generator, gan.g_optimizer)
-
-    @tf.function
-    def simultaneous(real):
+    def step(real):
         with tf.GradientTape(persistent=True) as tape:
-            fake = generator(noise(real), training=True)
-            d_loss, fake_logits = loss_of_d(real, fake)
+            z = tf.random.normal([tf.shape(real)[0], gan.latent_dim])
+            fake = generator(z, training=True)
+            if gan.penalty is None:
+                real_logits, fake_logits, penalty = logits(real), logits(fake), 0.0
+            else:
+                real_logits, fake_logits, penalty = gan.penalty(logits, real, fake, [0, 0])
+            d_loss = loss.discriminator(real_logits, fake_logits) + penalty
             g_loss = loss.generator(fake_logits)
         d_gradients = tape.gradient(d_loss, discriminator.trainable_variables)
         g_gradients = tape.gradient(g_loss, generator.trainable_variables)
         gan.d_optimizer.apply(d_gradients, discriminator.trainable_variables)
         gan.g_optimizer.apply(g_gradients, generator.trainable_variables)
 
-    return simultaneous if gan.simultaneous else alternating
+    return step
 
 
 def compare(arch):

@@ -68,46 +68,22 @@ def short_setup(folder):
 # The runs
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """One training, and when to score it.
-
-    Args:
-        settings: flags of `train.py`, and `optimizer` in the place of the architecture's.
-        marks: numbers of generator updates, or seconds of training where they end in s.
-        course: updates between two rows of study-courses.csv; 0 for no rows.
-    """
-
-    part: str
-    arch: str
-    loss: str
-    setting: str
-    seed: int
-    settings: dict
-    marks: tuple
-    course: int = 0
-
-    @property
-    def dataset(self):
-        return "stacked_mnist" if self.part == "stacked" else "mnist"
-
-    def key(self, mark, setting=None):
-        """The first columns of a row, {name: text}."""
-        values = (self.part, self.arch, self.loss, setting or self.setting, self.seed, mark)
-        return dict(zip(tables.KEY, map(str, values), strict=True))
-
-
 def adam_of_2015(learning_rate):
     return keras.optimizers.Adam(learning_rate, beta_1=0.5)
 
 
-def annealed(steps, learning_rate):
+def annealed(steps):
     """This library's Adam, with a rate that falls linearly to 0 in so many updates."""
+    return {"optimizer": functools.partial(_annealed, steps)}
+
+
+def _annealed(steps, learning_rate):
     schedule = keras.optimizers.schedules.PolynomialDecay
     return networks.adam(schedule(learning_rate, steps, end_learning_rate=0.0))
 
 
-# The defaults of `mlp` and `dcgan` when the study was run: those of `dcgan` have changed since.
+# Settings are flags of `train.py`, and `optimizer` in the place of the architecture's. DEFAULT are
+# those of `mlp` and `dcgan` when the study was run: those of `dcgan` have changed since.
 DEFAULT = {"batch_size": 64, "optimizer": networks.adam}
 # What Radford et al. 2015 train with, except for the batch size.
 PLAIN = {
@@ -119,60 +95,77 @@ PLAIN = {
     "d_lr": 2e-4,
     "optimizer": adam_of_2015,
 }
+Z = {"latent_dim": 64}
+ANNEALED = DEFAULT | Z | annealed(48_000)
+BOTH = ("mlp", "dcgan")
+GAN = ("non_saturating",)
 PAPERS = ("minimax", "non_saturating", "lsgan")
-LOSSES = (*PAPERS, "hinge", "wasserstein", "relativistic")
+LATER = ("hinge", "wasserstein")
+PARZEN = (2500, 5000, 10_000, 17_000, 25_000, 35_000, 50_000, 70_000, 90_000)
+
+# Part, networks, losses, name of the setting, settings, when to score (numbers of generator
+# updates, or seconds of training), and updates between two rows of study-courses.csv, if any.
+RUNS = [
+    ("losses", BOTH, PAPERS, "plain", PLAIN, (3000, "45s")),
+    ("losses", BOTH, (*PAPERS, *LATER, "relativistic"), "default", DEFAULT, (3000, "45s")),
+    ("losses", ("maxout",), GAN, "published", {}, (3000, "45s")),
+    ("gradients", BOTH, ("minimax", "non_saturating"), "plain", PLAIN, (500,), 20),
+    ("half", ("mlp",), GAN, "plain", PLAIN, (4000,), 200),
+    ("half", ("mlp",), GAN, "label smoothing", PLAIN | {"label_smoothing": 0.1}, (4000,), 200),
+    ("half", ("mlp",), GAN, "R1", PLAIN | {"penalty": "r1"}, (4000,), 200),
+    ("half", ("mlp",), GAN, "strong D", PLAIN | {"d_lr": 1e-3}, (4000,), 200),
+    ("steps", ("mlp",), GAN, "k = 1", PLAIN, ("30s",)),
+    ("steps", ("mlp",), GAN, "k = 2", PLAIN | {"d_steps": 2}, ("30s",)),
+    ("steps", ("mlp",), GAN, "k = 3", PLAIN | {"d_steps": 3}, ("30s",)),
+    ("steps", ("mlp",), GAN, "k = 5", PLAIN | {"d_steps": 5}, ("30s",)),
+]
+SINGLE_RUNS = [  # of seed 0 only
+    ("parzen", ("maxout",), GAN, "published", {"ema_decay": 0.999}, PARZEN),
+    ("parzen", ("mlp",), GAN, "annealed", annealed(56_160), (9360, 18_720, 37_440, 56_160)),
+    ("parzen", ("mlp",), GAN, "default", DEFAULT, (9360, 18_720, 37_440)),
+    ("windows", ("dcgan",), ("lsgan",), "samples", DEFAULT, (3000,)),
+    ("stacked", ("dcgan",), PAPERS, "plain", PLAIN | Z, (5000,)),
+    ("stacked", ("dcgan",), (*PAPERS, *LATER), "default", DEFAULT | Z, (5000,)),
+    ("stacked", ("dcgan",), ("relativistic",), "default", DEFAULT | Z, (5000, 16_000, 32_000)),
+    ("stacked", ("dcgan",), ("relativistic",), "annealed", ANNEALED, (16_000, 32_000, 48_000)),
+]
 
 
-def runs_of(seed):
-    """The runs that are repeated with several seeds."""
-    for arch in ("mlp", "dcgan"):
-        for loss in PAPERS:
-            yield Run("losses", arch, loss, "plain", seed, PLAIN, (3000, "45s"))
-        for loss in LOSSES:
-            yield Run("losses", arch, loss, "default", seed, DEFAULT, (3000, "45s"))
-    yield Run("losses", "maxout", "non_saturating", "published", seed, {}, (3000, "45s"))
-    for arch in ("mlp", "dcgan"):
-        for loss in ("minimax", "non_saturating"):
-            yield Run("gradients", arch, loss, "plain", seed, PLAIN, (500,), course=20)
-    changes = {
-        "plain": {},
-        "label smoothing": {"label_smoothing": 0.1},
-        "R1": {"penalty": "r1"},
-        "strong D": {"d_lr": 1e-3},
-    }
-    for name, change in changes.items():
-        settings = PLAIN | change
-        yield Run("half", "mlp", "non_saturating", name, seed, settings, (4000,), course=200)
-    for k in (1, 2, 3, 5):
-        settings = PLAIN | {"d_steps": k}
-        yield Run("steps", "mlp", "non_saturating", f"k = {k}", seed, settings, ("30s",))
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training, and when to score it."""
+
+    part: str
+    arch: str
+    loss: str
+    setting: str
+    settings: dict
+    marks: tuple
+    course: int = 0
+    seed: int = 0
+
+    @property
+    def dataset(self):
+        return "stacked_mnist" if self.part == "stacked" else "mnist"
+
+    def key(self, mark, setting=None):
+        """The first columns of a row, {name: text}."""
+        values = (self.part, self.arch, self.loss, setting or self.setting, self.seed, mark)
+        return dict(zip(tables.KEY, map(str, values), strict=True))
 
 
-def single_runs():
-    """The runs of one seed."""
-    marks = tuple(500 * epoch for epoch in (5, 10, 20, 34, 50, 70, 100, 140, 180))
-    yield Run("parzen", "maxout", "non_saturating", "published", 0, {"ema_decay": 0.999}, marks)
-    marks = tuple(936 * epoch for epoch in (10, 20, 40, 60))
-    settings = {"optimizer": functools.partial(annealed, marks[-1])}
-    yield Run("parzen", "mlp", "non_saturating", "annealed", 0, settings, marks)
-    yield Run("parzen", "mlp", "non_saturating", "default", 0, DEFAULT, marks[:-1])
-    yield Run("windows", "dcgan", "lsgan", "samples", 0, DEFAULT, (3000,))
-    latents = {"latent_dim": 64}
-    for loss in PAPERS:
-        yield Run("stacked", "dcgan", loss, "plain", 0, PLAIN | latents, (5000,))
-    for loss in LOSSES:
-        marks = (5000, 16_000, 32_000) if loss == "relativistic" else (5000,)
-        yield Run("stacked", "dcgan", loss, "default", 0, DEFAULT | latents, marks)
-    marks = (16_000, 32_000, 48_000)
-    settings = DEFAULT | latents | {"optimizer": functools.partial(annealed, marks[-1])}
-    yield Run("stacked", "dcgan", "relativistic", "annealed", 0, settings, marks)
+def runs(lines, seed=0):
+    """The runs of lines of RUNS or SINGLE_RUNS."""
+    for part, archs, losses, *others in lines:
+        for arch, loss in itertools.product(archs, losses):
+            yield Run(part, arch, loss, *others, seed=seed)
 
 
 def shortened(runs):
     """Every part and network, and every loss with `mlp`, for 20 updates or a second."""
     first = {}
     for run in runs:
-        setting = run.part in ("losses", "stacked") and run.setting
+        setting = run.part in ("losses", "steps", "stacked") and run.setting
         loss = run.arch == "mlp" and run.loss
         first.setdefault((run.part, run.arch, setting, loss), run)
     for run in first.values():
@@ -376,16 +369,11 @@ class GradientNorm(keras.callbacks.Callback):
 # The study
 
 
-def begin(setup):
-    """Writes the headers of tables that do not exist."""
+def train_missing(setup, runs):
+    """Trains the runs that lack rows, as many at a time as there are cores."""
     for path, fields in ((setup.table, FIELDS), (setup.courses, COURSE_FIELDS)):
         if not path.exists():
             pd.DataFrame(columns=fields).to_csv(path, index=False)
-
-
-def train_missing(setup, runs):
-    """Trains the runs that lack rows, as many at a time as there are cores."""
-    begin(setup)
     runs = [run for run in runs if missing(setup, run)]
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS")
     os.environ.update(dict.fromkeys(names, "1"))
@@ -396,10 +384,13 @@ def train_missing(setup, runs):
             print(f"{i} of {len(runs)}", flush=True)
 
 
+def all_runs(seeds):
+    return [*runs(SINGLE_RUNS), *(run for seed in range(seeds) for run in runs(RUNS, seed))]
+
+
 def main(parts):
     setup = Setup()
-    runs = itertools.chain(single_runs(), *map(runs_of, range(setup.seeds)))
-    train_missing(setup, [run for run in runs if not parts or run.part in parts])
+    train_missing(setup, [r for r in all_runs(setup.seeds) if not parts or r.part in parts])
     print("Now: python -m benchmarks.claims")
 
 
@@ -410,7 +401,7 @@ def main_short():
     known, test = (data.load("synthetic", split=split) for split in ("train", "test"))
     arrays = {"x_train": known.images, "y_train": known.labels, "x_test": test.images}
     np.savez(setup.data_path, **{name: array[:6000] for name, array in arrays.items()})
-    train_missing(setup, shortened([*single_runs(), *runs_of(0)]))
+    train_missing(setup, shortened(all_runs(setup.seeds)))
     claims.write(tables.read(setup.table, setup.courses), setup.folder)
 
 
