@@ -111,7 +111,10 @@ def dcgan_beside_others(study):
     """In the same setting; maxout's published one stands beside both of dcgan's."""
     rows = where(study.rows, part="losses")
     pairs = paired(where(rows, arch="dcgan"), rows[rows["arch"] != "dcgan"], on=["after", "loss"])
-    return pairs[pairs["setting_b"].isin(["published"]) | (pairs["setting_b"] == pairs["setting"])]
+    pairs = pairs.assign(
+        a=pairs["arch"] + " " + pairs["setting"], b=pairs["arch_b"] + " " + pairs["setting_b"]
+    )
+    return pairs[(pairs["setting_b"] == pairs["setting"]) | (pairs["arch_b"] == "maxout")]
 
 
 def early_gradients(study):
@@ -215,18 +218,12 @@ CLAIMS = [
         text="DCGAN's images have much less noise than the simple GAN's (often said)",
         question="Do samples of `dcgan` have less than half the noise of `mlp`'s and `maxout`'s?",
         rows=dcgan_beside_others,
-        by={
-            "after": "after",
-            "loss": "loss",
-            "dcgan": "setting",
-            "against": "arch_b",
-            "in": "setting_b",
-        },
+        by={"after": "after", "loss": "loss", "a": "a", "b": "b"},
         measure="ratio of `noise`",
         value=ratio_of("noise"),
         bound=Bound("below", 0.5),
-        also={"`noise` of dcgan": median("noise"), "of the other": median("noise_b")},
-        number=("plain, mlp, plain", "ratio {} (plain `mlp`)"),
+        also={"`noise` of a": median("noise"), "of b": median("noise_b")},
+        number=("dcgan plain, mlp plain", "ratio {} (plain `mlp`)"),
         summary={"after": "equal steps", "loss": "non_saturating"},
     ),
     Claim(
