@@ -80,11 +80,9 @@ def test_verdict_of_a_claim():
             lambda study: study.rows, {"loss": "loss"}, "fid", lambda of: interval(of["fid"]),
             Bound("below", 1), {}, ("0", "{}"),
         )  # fmt: skip
-        values = rows(
-            *({"loss": str(i), "fid": fid} for i, fid in enumerate(fids) for _ in "12345")
-        )
+        five = [{"loss": str(i), "fid": fid} for i, fid in enumerate(fids) for _ in range(5)]
         claim = claims.dataclasses.replace(claim, **changes)
-        return claim.verdict(Study(values, None))
+        return claim.verdict(Study(rows(*five), None))
 
     assert verdict(0.5) == verdict(0.5, 0.6) == "supported"
     assert verdict(0.5, 0.6, 2) == "mostly supported"
@@ -246,7 +244,7 @@ def test_acceptance_within_and_over_all():
     middle, low, high = found["all runs"]
     assert middle == pytest.approx(1 - 6 * 5 * 40 / (25 * (25**2 - 1)))
     # Losses are resampled, and not runs: some samples have one loss five times.
-    assert low < middle <= high
+    assert low < middle <= high + 1e-9
     # Without `relativistic` blocks of five among 20 runs, and too few losses for an interval.
     value, low, _ = found["all but wasserstein and relativistic"]
     assert value == pytest.approx(1 - 6 * 4 * 40 / (20 * (20**2 - 1)))
@@ -261,7 +259,9 @@ def test_single_runs():
         row(images=1e6, parzen=300.0), row(images=2.5e6, parzen=200.0), part="parzen"
     )  # the last one counts
     labels = ("mlp", "plain", "2.50 million images")
-    assert cases("parzen", Study(parzen, None)) == {labels: pytest.approx((200,) * 3, nan_ok=True)}
+    assert cases("parzen", Study(parzen, None)) == {
+        labels: pytest.approx((200, math.nan, math.nan), nan_ok=True)
+    }
     stacked = rows(
         row(images=1e6, modes=900.0),
         row(images=2e6, modes=1000.0, class_kl=0.2),
@@ -312,8 +312,8 @@ def test_pages_say_what_the_tables_hold():
         assert set(names) <= set(claims.BLOCKS)
         assert claims.rendered(text, study) == text, f"python -m benchmarks.claims ({page})"
     # And that is not because nothing is made anew.
-    study.rows.loc[0, ["fid", "parzen"]] = 12345.0
-    assert "1.23e+04" in claims.rendered((ROOT / "docs/claims.md").read_text(), study)
+    study.rows.loc[study.rows["part"] == "parzen", "fid"] = 12345.0
+    assert "| 12,345 " in claims.rendered((ROOT / "docs/claims.md").read_text(), study)
 
 
 def test_readme_block():
@@ -425,8 +425,9 @@ def test_gradient_norm_is_the_generators(setup):
     from keras_gan import data
 
     images = data.load("mnist", setup.data_path).images
-    settings = {"arch": "mlp", "simultaneous": False, "penalty": "none"}
-    gan, _, _ = build(images, settings, {"optimizer": lambda _: keras.optimizers.SGD(1.0)})
+    settings = {"arch": "mlp", "simultaneous": False, "penalty": "none", "steps_per_epoch": 1}
+    settings |= {"g_lr": 1.0, "d_lr": 1e-9}
+    gan, _, _ = build(images, settings, {"optimizer": keras.optimizers.SGD})
     before = [w.numpy() for w in gan.generator.trainable_variables]
     history = gan.fit(
         data.batches(images, 8), steps_per_epoch=1, verbose=0, shuffle=False,
