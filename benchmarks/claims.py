@@ -10,7 +10,6 @@ that of a claim or of one of the other BLOCKS.
 
 import collections
 import dataclasses
-import functools
 import math
 import re
 import sys
@@ -20,20 +19,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks import figures
+from benchmarks import figures, tables
 from benchmarks.common import ROOT, markdown
-from benchmarks.tables import (
-    Bound,
-    correlation,
-    correlation_within,
-    interval,
-    middle,
-    paired,
-    ratio,
-    read,
-    shown,
-    where,
-)
+from benchmarks.tables import Bound, interval, paired, shown, where
 
 PAGES = ("docs/claims.md", "README.md")
 FIGURES = "docs/study"
@@ -51,26 +39,25 @@ class Claim:
     text: str  # with its source
     question: str
     rows: Callable  # Study -> a data frame
-    by: dict  # the table's name of a column -> the column
-    measure: str
-    value: Callable  # the rows of a case -> (value, low, high)
+    by: list  # columns
+    measure: tuple  # its name, and a function: the rows of a case -> (value, low, high)
     bound: Bound
-    also: dict  # what else the table has: name -> function of the rows of a case
+    also: list  # what else the table has, likewise
     number: tuple[str, str]  # a case in the summary, and what README.md says of its value
     summary: dict = dataclasses.field(default_factory=dict)  # the rows that the summary takes
     draw: Callable = figures.intervals  # (figure, the claim, Study)
 
     def cases(self, study, **only):
         """(labels, rows, value) of each case."""
-        rows = where(self.rows(study), **only)
-        for labels, of in rows.groupby(list(self.by.values()), sort=False):
-            yield list(map(str, labels)), of, self.value(of)
+        _, measure = self.measure
+        for labels, of in where(self.rows(study), **only).groupby(self.by, sort=False):
+            yield labels, of, measure(of)
 
     def main_cases(self, study):
         """{name: value} of the cases in the summary."""
-        given = [i for i, column in enumerate(self.by.values()) if column in self.summary]
+        names = [i for i, column in enumerate(self.by) if column not in self.summary]
         return {
-            ", ".join(label for i, label in enumerate(labels) if i not in given): value
+            ", ".join(labels[i] for i in names): value
             for labels, _, value in self.cases(study, **self.summary)
         }
 
@@ -86,15 +73,14 @@ class Claim:
 
     def block(self, study):
         """The question, the table, and the figure."""
-        table = markdown(
-            {
-                **dict(zip(self.by, labels, strict=True)),
-                self.measure: shown(value),
-                **{name: measured(of) for name, measured in self.also.items()},
-                str(self.bound): self.bound.verdict(value),
-            }
-            for labels, of, value in self.cases(study)
-        )
+        rows = []
+        for labels, of, value in self.cases(study):
+            rows.append(dict(zip(self.by, labels, strict=True)))
+            rows[-1][self.measure[0]] = shown(value)
+            for name, measure in self.also:
+                rows[-1][name] = shown(measure(of))
+            rows[-1][str(self.bound)] = self.bound.verdict(value)
+        table = markdown(rows)
         return f"**{self.question}**\n\n{table}\n\n![{self.text}](study/{self.name}.png)"
 
 
@@ -104,7 +90,8 @@ class Claim:
 def lsgan_beside_others(study):
     rows = where(study.rows, part="losses")
     others = rows[rows["loss"].isin(["minimax", "non_saturating"])]
-    return paired(where(rows, loss="lsgan"), others, on=["after", "arch", "setting"])
+    pairs = paired(where(rows, loss="lsgan"), others, on=["after", "arch", "setting"])
+    return pairs.rename(columns={"loss_b": "against"})
 
 
 def dcgan_beside_others(study):
@@ -179,20 +166,28 @@ def stacked_runs(study):
     return rows.assign(best=rows.index.isin(ranked.drop_duplicates("setting").index))
 
 
-def median(column):
-    return lambda of: middle(of[column])
-
-
-def ratio_of(column):
-    return lambda of: ratio(of, column)
-
-
-def collapsed(of):
-    return " : ".join(f"{sum(of[x] < CLASSES)} of {len(of)}" for x in ("modes", "modes_b"))
-
-
 def with_millions(rows):
-    return rows.assign(millions=(rows["images"] / 1e6).map("{:.2f} million images".format))
+    return rows.assign(after=(rows["images"] / 1e6).map("{:.2f} million images".format))
+
+
+# Measures: a name, and a function of the rows of a case
+
+
+def ratio(score, name=None):
+    return name or f"ratio of `{score}`", lambda of: tables.ratio(of, score)
+
+
+def median(score, name=None):
+    return name or f"`{score}`", lambda of: interval(of[score])
+
+
+def collapsed(modes, name):
+    return name, lambda of: sum(of[modes] < CLASSES)
+
+
+def correlation(of):
+    within = (of["over"] == WITHIN).all()
+    return tables.correlation_within(of) if within else tables.correlation(of)
 
 
 CLAIMS = [
@@ -201,15 +196,15 @@ CLAIMS = [
         text="LSGAN makes better images than the GAN loss (Mao et al. 2017)",
         question="Is the Fréchet distance with `lsgan` smaller than with the GAN loss?",
         rows=lsgan_beside_others,
-        by={"after": "after", "arch": "arch", "setting": "setting", "lsgan against": "loss_b"},
-        measure="ratio of `fid`",
-        value=ratio_of("fid"),
+        by=["after", "arch", "setting", "against"],
+        measure=ratio("fid"),
         bound=Bound("below", 1),
-        also={
-            "of `kid`": lambda of: shown(ratio(of, "kid")),
-            "of steps": lambda of: shown(ratio(of, "steps")),
-            "fewer than nine classes": collapsed,
-        },
+        also=[
+            ratio("kid"),
+            ratio("steps"),
+            collapsed("modes", "collapsed"),
+            collapsed("modes_b", "others"),
+        ],
         number=("dcgan, plain, non_saturating", "`fid` ratio {} (`dcgan`)"),
         summary={"after": "equal steps"},
     ),
@@ -218,11 +213,10 @@ CLAIMS = [
         text="DCGAN's images have much less noise than the simple GAN's (often said)",
         question="Do samples of `dcgan` have less than half the noise of `mlp`'s and `maxout`'s?",
         rows=dcgan_beside_others,
-        by={"after": "after", "loss": "loss", "a": "a", "b": "b"},
-        measure="ratio of `noise`",
-        value=ratio_of("noise"),
+        by=["after", "loss", "a", "b"],
+        measure=ratio("noise"),
         bound=Bound("below", 0.5),
-        also={"`noise` of a": median("noise"), "of b": median("noise_b")},
+        also=[median("noise", "`noise` of a"), median("noise_b", "of b")],
         number=("dcgan plain, mlp plain", "ratio {} (plain `mlp`)"),
         summary={"after": "equal steps", "loss": "non_saturating"},
     ),
@@ -231,16 +225,15 @@ CLAIMS = [
         text="Non-saturating gradients are much stronger early on (Goodfellow et al. 2014)",
         question="Is the generator's gradient more than twice as large as with `minimax`?",
         rows=early_gradients,
-        by={"arch": "arch", "steps": "steps"},
-        measure="ratio of ‖∇G‖",
-        value=ratio_of("gradient"),
+        by=["arch", "steps"],
+        measure=ratio("gradient", "ratio of ‖∇G‖"),
         bound=Bound("above", 2),
-        also={
-            "‖∇G‖ non_saturating": median("gradient"),
-            "‖∇G‖ minimax": median("gradient_b"),
-            "D(x) - D(G(z)) non_saturating": median("lead"),
-            "D(x) - D(G(z)) minimax": median("lead_b"),
-        },
+        also=[
+            median("gradient", "‖∇G‖ non_saturating"),
+            median("gradient_b", "‖∇G‖ minimax"),
+            median("lead", "D(x) - D(G(z)) non_saturating"),
+            median("lead_b", "D(x) - D(G(z)) minimax"),
+        ],
         draw=figures.gradients,
         number=("mlp, 1 to 500", "ratio {}"),
     ),
@@ -249,11 +242,10 @@ CLAIMS = [
         text="D(x) and D(G(z)) tend to 1/2 (Goodfellow et al. 2014)",
         question="Is their mean distance from 1/2 below 0.1 after 4,000 steps?",
         rows=ends_of_half,
-        by={"mlp": "setting"},
-        measure="distance",
-        value=lambda of: interval(of["distance"]),
+        by=["setting"],
+        measure=median("distance", "distance"),
         bound=Bound("below", 0.1),
-        also={"D(x)": median("d_real"), "D(G(z))": median("d_fake"), "`fid`": median("fid")},
+        also=[median("d_real", "D(x)"), median("d_fake", "D(G(z))"), median("fid")],
         draw=figures.half,
         number=("R1", "{} away with R1"),
     ),
@@ -262,18 +254,17 @@ CLAIMS = [
         text="One step of D per step of G is enough (Goodfellow et al. 2014)",
         question="Is the Fréchet distance after equal time larger with more steps of D?",
         rows=more_steps_beside_one,
-        by={"steps of D": "setting"},
-        measure="ratio of `fid` to k = 1",
-        value=ratio_of("fid"),
+        by=["setting"],
+        measure=ratio("fid", "ratio of `fid` to k = 1"),
         bound=Bound("above", 1),
-        also={
-            "`fid`": median("fid"),
-            "k = 1": median("fid_b"),
-            "steps of G": median("steps"),
-            "k = 1 ": median("steps_b"),
-            "`modes`": median("modes"),
-            "k = 1  ": median("modes_b"),
-        },
+        also=[
+            median("fid"),
+            median("fid_b", "`fid`, k = 1"),
+            median("steps"),
+            median("steps_b", "`steps`, k = 1"),
+            median("modes"),
+            median("modes_b", "`modes`, k = 1"),
+        ],
         number=("k = 5", "five: `fid` ratio {}"),
     ),
     Claim(
@@ -281,11 +272,10 @@ CLAIMS = [
         text="The share that D accepts measures a generator's quality (often said)",
         question="Does `acceptance` rank runs as the Fréchet distance does?",
         rows=groups_of_losses,
-        by={"over": "over"},
-        measure="rank correlation with `fid`",
-        value=lambda of: (correlation_within if of["over"].iloc[0] == WITHIN else correlation)(of),
+        by=["over"],
+        measure=("rank correlation with `fid`", correlation),
         bound=Bound("below", -0.5),
-        also={"runs": len},
+        also=[("runs", len)],
         number=("all runs", "rank correlation {}"),
         summary={"main": True},
     ),
@@ -294,11 +284,10 @@ CLAIMS = [
         text="GANs reach a Parzen log-likelihood of 225 nats (Goodfellow et al. 2014)",
         question="Does a training reach 225 nats?",
         rows=ends_of_parzen,
-        by={"arch": "arch", "setting": "setting", "after": "millions"},
-        measure="`parzen`",
-        value=lambda of: interval(of["parzen"]),
+        by=["arch", "setting", "after"],
+        measure=median("parzen"),
         bound=Bound("at least", 225),
-        also={"`fid`": median("fid"), "`noise`": median("noise")},
+        also=[median("fid"), median("noise")],
         draw=figures.parzen,
         number=("mlp, annealed, 3.59 million images", "{} (`mlp`)"),
     ),
@@ -307,11 +296,10 @@ CLAIMS = [
         text="A GAN finds all 1,000 modes of stacked MNIST (Metz et al. 2017)",
         question="Are all 1,000 combinations of three digits among 26,000 samples?",
         rows=stacked_runs,
-        by={"setting": "setting", "loss": "loss", "after": "millions"},
-        measure="modes",
-        value=lambda of: interval(of["modes"]),
+        by=["setting", "loss", "after"],
+        measure=median("modes"),
         bound=Bound("at least", 1000),
-        also={"KL, nats": median("class_kl"), "`fid`": median("fid")},
+        also=[median("class_kl", "KL, nats"), median("fid")],
         draw=figures.stacked,
         number=("default, relativistic, 2.05 million images", "{} (`relativistic`)"),
         summary={"best": True},
@@ -319,7 +307,7 @@ CLAIMS = [
 ]
 
 
-# What is said of all claims together, and the scores that they are measured by
+# What is said of all claims together
 
 
 def summary(study):
@@ -327,7 +315,7 @@ def summary(study):
     return markdown(
         {
             "claim": "" if i else claim.text,
-            "measure": "" if i else claim.measure,
+            "measure": "" if i else claim.measure[0],
             "case": name,
             "value": shown(value),
             "verdict": claim.bound.verdict(value),
@@ -344,33 +332,20 @@ def readme(study):
         cases = claim.main_cases(study)
         name, phrase = claim.number
         if name in cases:
-            number = phrase.format(shown([cases[name][0], math.nan, math.nan]))
+            number = phrase.format(shown((cases[name][0], math.nan, math.nan)))
             lines.append(f"- {claim.text}: {claim.verdict(study)}; {number}")
     return "\n".join(lines)
 
 
-def scores(study, after):
-    """Medians of the scores, a row for each network, setting and loss."""
-    names = ["steps", "fid", "kid", "precision", "recall", "modes", "noise", "parzen", "acceptance"]
-    rows = where(study.rows, part="losses", after=after)
-    groups = rows.groupby(["arch", "setting", "loss"], sort=False)
-    return groups[names].agg(middle).reset_index().to_markdown(index=False, disable_numparse=True)
-
-
 def windows(study):
     """What blurring does to the Parzen log-likelihood."""
-    names = ["setting", "parzen", "fid", "precision", "noise"]
-    rows = where(study.rows, part="windows")[names]
-    return rows.to_markdown(index=False, floatfmt=".3g")
+    rows = where(study.rows, part="windows").set_index("setting")
+    scores = rows[["parzen", "fid", "precision", "noise"]].map("{:.3g}".format)
+    return markdown(scores.reset_index())
 
 
-BLOCKS = {claim.name: claim.block for claim in CLAIMS} | {
-    "summary": summary,
-    "readme": readme,
-    "equal steps": functools.partial(scores, after="equal steps"),
-    "equal time": functools.partial(scores, after="equal time"),
-    "windows": windows,
-}
+BLOCKS = {claim.name: claim.block for claim in CLAIMS}
+BLOCKS |= {"summary": summary, "readme": readme, "windows": windows}
 
 
 # Pages
@@ -406,6 +381,6 @@ if __name__ == "__main__":
         case ["samples", folder, seed]:
             save(ROOT, "samples", figures.samples, Path(folder), seed)
         case [name]:
-            print(BLOCKS[name](read()))
+            print(BLOCKS[name](tables.read()))
         case _:
-            write(read(), ROOT)
+            write(tables.read(), ROOT)

@@ -46,11 +46,11 @@ def main(names):
     for arch in names:
         rows = []
         for loss in LOSSES:
+            print(arch, loss, file=sys.stderr)
+            common = {"arch": arch, "loss": loss}
             rows.append({arch: loss})
             for name, settings in REGULARIZERS.items():
-                settings = settings | {"arch": arch, "loss": loss}
-                rows[-1][name] = outcome(images, reference, settings)
-            print(rows[-1], file=sys.stderr)
+                rows[-1][name] = outcome(images, reference, common | settings)
         print(markdown(rows))
 
 

@@ -37,6 +37,5 @@ def build(images, settings, architecture=None):
 
 
 def markdown(rows):
-    """A Markdown table of dicts, {column: text or number}."""
-    table = pd.DataFrame(list(rows)).astype(str)
-    return table.to_markdown(index=False, disable_numparse=True)
+    """A Markdown table of a data frame, or of dicts, {column: text or number}."""
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)

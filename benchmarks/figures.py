@@ -20,7 +20,7 @@ def intervals(figure, claim, study):
         axes.plot(value, i, "o", color="C0", markersize=4)
     axes.axvline(claim.bound.value, **LINE)
     axes.set_yticks(range(len(cases)), list(cases))
-    measure = claim.measure.replace("`", "")
+    measure = claim.measure[0].replace("`", "")
     axes.set(ylim=(len(cases) - 0.5, -0.5), xlabel=f"{measure} (supported: {claim.bound})")
 
 

@@ -65,39 +65,29 @@ def tensorflow_tutorial(seed):
     keras.utils.set_random_seed(seed)
     layers = keras.layers
 
-    def up(channels, strides, **kwargs):
-        return layers.Conv2DTranspose(
-            channels, 5, strides, padding="same", use_bias=False, **kwargs
-        )
+    def up(channels, strides, activation=None):
+        options = {"padding": "same", "use_bias": False, "activation": activation}
+        return layers.Conv2DTranspose(channels, 5, strides, **options)
+
+    def normalised(layer):
+        return [layer, layers.BatchNormalization(), layers.LeakyReLU(0.3)]
+
+    def down(channels):
+        convolution = layers.Conv2D(channels, 5, 2, padding="same")
+        return [convolution, layers.LeakyReLU(0.3), layers.Dropout(0.3)]
 
     generator = keras.Sequential(
         [
             keras.Input([100]),
-            layers.Dense(7 * 7 * 256, use_bias=False),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(0.3),
+            *normalised(layers.Dense(7 * 7 * 256, use_bias=False)),
             layers.Reshape([7, 7, 256]),
-            up(128, 1),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(0.3),
-            up(64, 2),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(0.3),
+            *normalised(up(128, 1)),
+            *normalised(up(64, 2)),
             up(1, 2, activation="tanh"),
         ]
     )
     discriminator = keras.Sequential(
-        [
-            keras.Input([28, 28, 1]),
-            layers.Conv2D(64, 5, 2, padding="same"),
-            layers.LeakyReLU(0.3),
-            layers.Dropout(0.3),
-            layers.Conv2D(128, 5, 2, padding="same"),
-            layers.LeakyReLU(0.3),
-            layers.Dropout(0.3),
-            layers.Flatten(),
-            layers.Dense(1),
-        ]
+        [keras.Input([28, 28, 1]), *down(64), *down(128), layers.Flatten(), layers.Dense(1)]
     )
     gan = keras_gan.GAN(generator, discriminator, seed=seed)
     optimizers = (keras.optimizers.Adam(1e-4) for _ in range(2))

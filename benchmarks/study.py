@@ -11,7 +11,6 @@ own.
 import dataclasses
 import functools
 import itertools
-import math
 import multiprocessing
 import os
 import shutil
@@ -42,27 +41,28 @@ COURSE_FIELDS = (*tables.KEY[:-1], "step", "d_real", "d_fake", "gradient")
 class Setup:
     """Where a study reads and writes, and how much it trains and scores."""
 
-    folder: Path = ROOT / "runs/study"  # unfinished runs, and sample grids of finished ones
-    table: Path = tables.TABLE
-    courses: Path = tables.COURSES
-    data_path: Path | None = None  # MNIST, wherever it is
-    seeds: int = 5
-    samples: int = 10_000
-    paired: int = 5_000  # of them, for the scores that compare all pairs
-    stacked: int = 26_000  # samples of stacked MNIST, and real images they are compared with
+    tables: Path  # the folder of study.csv and study-courses.csv
+    folder: Path  # of unfinished runs, and of the sample grids of finished ones
+    data_path: Path | None  # None: MNIST, wherever it is
+    seeds: int
+    samples: int
+    paired: int  # of them, for the scores that compare all pairs
+    stacked: int  # samples of stacked MNIST, and real images they are compared with
+
+    @property
+    def table(self):
+        return self.tables / tables.TABLE.name
+
+    @property
+    def courses(self):
+        return self.tables / tables.COURSES.name
 
 
-def short_setup(folder):
-    return Setup(
-        folder,
-        folder / "study.csv",
-        folder / "study-courses.csv",
-        folder / "synthetic.npz",
-        seeds=1,
-        samples=800,
-        paired=500,
-        stacked=2000,
-    )
+FULL = Setup(tables.TABLE.parent, ROOT / "runs/study", None, 5, 10_000, 5_000, 26_000)
+
+
+def short(folder):
+    return Setup(folder, folder, folder / "synthetic.npz", 1, 800, 500, 2_000)
 
 
 # The runs
@@ -244,15 +244,18 @@ def record(setup, run, mark, gan, about, history):
         setup.folder.mkdir(parents=True, exist_ok=True)
         name = "-".join(run.key(mark).values())
         write_grid(setup.folder / f"{name}.png", to_uint8(gan.generate(36)))
-    found = scored(setup, run, gan, briefly=isinstance(mark, str))
+    rows = []
+    for name, images in image_sets(setup, run, gan).items():
+        rows.append(run.key(mark, name) | about)
+        try:
+            scores = scored(setup, run, gan, images, timed=isinstance(mark, str))
+            rows[-1] |= {name: rounded(score) for name, score in scores.items()}
+        except keras_gan.InputError as error:
+            print(run, error, flush=True)
     if run.course:
         logs = pd.DataFrame(history)[list(COURSE_FIELDS[-3:])].map(rounded)
-        rows = logs.assign(step=(logs.index + 1) * run.course, **run.key(mark))
-        append(setup.courses, COURSE_FIELDS, rows)
-    rows = [
-        run.key(mark, name) | about | {score: rounded(value) for score, value in scores.items()}
-        for name, scores in found.items()
-    ]
+        logs = logs.assign(step=(logs.index + 1) * run.course, **run.key(mark))
+        append(setup.courses, COURSE_FIELDS, logs)
     append(setup.table, FIELDS, rows)
 
 
@@ -267,61 +270,46 @@ def rounded(number):
     return f"{number:.5g}"
 
 
-def scored(setup, run, gan, briefly):
-    """{setting: scores} of a trained GAN, and of what the run's part compares it with."""
+def image_sets(setup, run, gan):
+    """{setting: images} that are scored: samples, and what the run's part compares them with."""
     count = setup.stacked if run.part == "stacked" else setup.samples
-    sets = {run.setting: gan.generate(count)}
-    if run.setting == "published" and gan.ema_decay:
-        bare = keras_gan.GAN(gan.generator, gan.discriminator, latent=gan.latent)
-        averaged = {f"{run.setting}, averaged": sets[run.setting]}
-        sets = {run.setting: bare.generate(count)} | averaged
+    samples = gan.generate(count)
     if run.part == "windows":
         # Other images than those that choose the windows' width.
         images = real(setup, "mnist")[1].train.images[VALIDATION:][:count]
-        sets |= {"training images": images, "samples, blurred": blurred(sets[run.setting])}
-        sets |= {"training images, blurred": blurred(images)}
-    found = {}
-    for name, images in sets.items():
-        found[name] = dict.fromkeys(SCORES, math.nan)
-        try:
-            if run.part == "stacked":
-                found[name] |= stacked_scores(setup, images)
-            else:
-                found[name] |= digit_scores(setup, images, gan, briefly)
-        except keras_gan.InputError as error:
-            print(run, error, flush=True)
-    return found
+        return {
+            "samples": samples,
+            "training images": images,
+            "samples, blurred": blurred(samples),
+            "training images, blurred": blurred(images),
+        }
+    if run.setting == "published" and gan.ema_decay:
+        bare = keras_gan.GAN(gan.generator, gan.discriminator, latent=gan.latent)
+        return {"published": bare.generate(count), "published, averaged": samples}
+    return {run.setting: samples}
 
 
-def digit_scores(setup, samples, gan, briefly):
-    """The scores of images of MNIST's size; `briefly`: those that take no time."""
-    from keras_gan.evaluation import Samples, evaluate
+def scored(setup, run, gan, images, timed):
+    """{score: number} of images; `timed`: only those that take no time."""
+    from keras_gan.evaluation import Samples, evaluate, scores
 
     def probability(pixels):
         parts = np.array_split(pixels, -(-len(pixels) // 500))
         logits = [gan.discriminator(x / np.float32(127.5) - 1, training=False) for x in parts]
         return gan.adversarial_loss.probability(np.concatenate(logits))
 
-    _, reference = real(setup, "mnist")
-    samples = Samples(samples, discriminator=probability)
+    train, reference = real(setup, run.dataset)
+    samples = Samples(images, discriminator=probability)
+    if run.part == "stacked":
+        shares = np.bincount(train.labels, minlength=1000) / len(train.labels)
+        found = {"modes": int(np.sum(samples.histogram > 0))}
+        found |= {"class_kl": scores.class_kl(shares, samples.histogram)}
+        return found | evaluate(samples, reference, ["fid"])
     found = evaluate(samples, reference, ["fid", "modes", "acceptance", "noise"])
-    if not briefly:
+    if not timed:
         found |= evaluate(samples, reference, ["parzen"])
         found |= evaluate(samples.head(setup.paired), reference, ["kid", "precision_recall"])
     return found
-
-
-def stacked_scores(setup, samples):
-    """`fid`, the classes that occur, and the divergence of their shares from the data's."""
-    from keras_gan.evaluation import Samples, evaluate, scores
-
-    train, reference = real(setup, "stacked_mnist")
-    samples = Samples(samples)
-    shares = np.bincount(train.labels, minlength=1000) / len(train.labels)
-    return evaluate(samples, reference, ["fid"]) | {
-        "modes": int(np.sum(samples.histogram > 0)),
-        "class_kl": scores.class_kl(shares, samples.histogram),
-    }
 
 
 class Until(keras.callbacks.Callback):
@@ -389,13 +377,12 @@ def all_runs(seeds):
 
 
 def main(parts):
-    setup = Setup()
-    train_missing(setup, [r for r in all_runs(setup.seeds) if not parts or r.part in parts])
+    train_missing(FULL, [r for r in all_runs(FULL.seeds) if not parts or r.part in parts])
     print("Now: python -m benchmarks.claims")
 
 
 def main_short():
-    setup = short_setup(ROOT / "runs/study-short")
+    setup = short(ROOT / "runs/study-short")
     shutil.rmtree(setup.folder, ignore_errors=True)
     setup.folder.mkdir(parents=True)
     known, test = (data.load("synthetic", split=split) for split in ("train", "test"))

@@ -142,6 +142,8 @@ class Bound:
 
 def shown(measured, digits=3):
     """'value (low to high)', or the value alone if there is no interval; '-' for NaN."""
+    if not isinstance(measured, tuple):
+        return str(measured)
     value, low, high = (f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.{digits}g}" for x in measured)
     if value == "nan":
         return "-"
