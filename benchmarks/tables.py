@@ -24,10 +24,10 @@ ORDER = (
     "minimax", "non_saturating", "lsgan", "hinge", "wasserstein", "relativistic",
 )  # fmt: skip
 # The scores of a run that diverged, or whose samples can't be scored: the worst there are.
-WORST = pd.Series(
-    {"fid": math.inf, "kid": math.inf, "noise": math.inf, "parzen": -math.inf}
-    | {"modes": 0.0, "acceptance": 0.0}
-)
+WORST = {
+    "fid": math.inf, "kid": math.inf, "noise": math.inf, "parzen": -math.inf, "modes": 0.0,
+    "acceptance": 0.0,
+}  # fmt: skip
 RESAMPLINGS, FEWEST = 2000, 5
 
 
@@ -40,7 +40,7 @@ class Study(NamedTuple):
 
 def read(table=TABLE, courses=COURSES):
     rows, courses = (pd.read_csv(path, dtype=dict.fromkeys(KEY, str)) for path in (table, courses))
-    rows.loc[rows["fid"].isna(), WORST.index] = WORST.to_numpy()
+    rows.loc[rows["fid"].isna(), [*WORST]] = [*WORST.values()]
     timed = rows["mark"].str.endswith("s")
     rows.insert(0, "after", timed.map({False: "equal steps", True: "equal time"}))
     rank = {name: i for i, name in enumerate(ORDER)}
@@ -128,10 +128,8 @@ class Bound:
         return f"{self.side} {self.value:,g}"
 
     def verdict(self, measured):
-        """'supported', 'undecided' or 'contradicted', from an interval; '-' from NaN."""
+        """'supported', 'undecided' or 'contradicted', from an interval."""
         value, low, high = measured
-        if math.isnan(value):
-            return "-"
         if self.side == "at least":  # what a run has not reached, a longer one may
             return "supported" if value >= self.value else "undecided"
         if self.side == "above":
@@ -140,16 +138,11 @@ class Bound:
         return "supported" if high < bound else "contradicted" if low > bound else "undecided"
 
 
-def shown(measured, digits=3):
+def shown(measured):
     """'value (low to high)', or the value alone if there is no interval; '-' for NaN."""
     if not isinstance(measured, tuple):
         return str(measured)
-    value, low, high = (f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.{digits}g}" for x in measured)
+    value, low, high = (f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}" for x in measured)
     if value == "nan":
         return "-"
     return value if low in (high, "nan") else f"{value} ({low} to {high})"
-
-
-def middle(scores):
-    """The median as text."""
-    return shown(interval(scores))
