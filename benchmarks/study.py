@@ -186,13 +186,18 @@ def real(setup, dataset):
     return train, Reference(Samples(known), Samples(test.images))
 
 
+def build_run(setup, run):
+    """The GAN of a run, its training images, and its `Config`."""
+    settings = run.settings | {"arch": run.arch, "loss": run.loss, "seed": run.seed}
+    optimizer = settings.pop("optimizer", ARCHITECTURES[run.arch].optimizer)
+    changes = {"optimizer": optimizer} | (NARROW if run.arch == "dcgan" else {})
+    return build(real(setup, run.dataset)[0].images, settings, changes)
+
+
 def train(setup, run):
     """Trains a run, and appends its rows to the tables when it comes to its marks."""
     keras.backend.clear_session()
-    settings = {**run.settings, "arch": run.arch, "loss": run.loss, "seed": run.seed}
-    optimizer = settings.pop("optimizer", ARCHITECTURES[run.arch].optimizer)
-    changes = {"optimizer": optimizer} | (NARROW if run.arch == "dcgan" else {})
-    gan, images, config = build(real(setup, run.dataset)[0].images, settings, changes)
+    gan, images, config = build_run(setup, run)
     seconds = tf.Variable(0.0, dtype=tf.float64)
     state = tf.train.CheckpointManager(
         tf.train.Checkpoint(gan=gan, seconds=seconds),

@@ -193,17 +193,20 @@ def test_gradients_are_means_over_the_first_steps():
 def test_distance_from_where_the_theory_has_d():
     courses = rows(
         *(
-            {"setting": setting, "seed": str(i), "step": step, "d_real": real, "d_fake": 0.35}
+            {"setting": setting, "seed": str(i), "step": step, "d_real": 0.65, "d_fake": fake}
             for setting in ("plain", "label smoothing")
-            for step, real in ((200, 0.9), (400, 0.65))
+            for step, fake in ((200, 0.1), (400, 0.52))
             for i in range(5)
         ),
         part="half",
     )
     scores = courses[courses["step"] == 400].assign(fid=1.0)
     found = cases("half", Study(scores, courses))
-    assert found[("plain",)] == pytest.approx((0.15,) * 3)
-    assert found[("label smoothing",)] == pytest.approx(((0.20 + 0.10) / 2,) * 3)
+    # Of the last step: |0.65 - 0.5| and |0.52 - 0.5|; with smoothing from 0.45.
+    assert found[("plain",)] == pytest.approx(((0.15 + 0.02) / 2,) * 3)
+    assert found[("label smoothing",)] == pytest.approx(((0.20 + 0.07) / 2,) * 3)
+    courses["d_fake"] = 0.3  # on the other side of 0.5: distances have no sign
+    assert cases("half", Study(scores, courses))[("plain",)][0] == pytest.approx((0.15 + 0.2) / 2)
 
 
 def test_more_steps_of_d_against_one():
@@ -395,9 +398,10 @@ def test_a_stopped_run_goes_on(setup, monkeypatch):
     assert list(straight["steps"]) == [8, 16]
     assert list(straight["images"]) == [8 * 64, 16 * 64]
     assert straight["fid"].nunique() == 2
+    assert 0 < straight["seconds"][0] < straight["seconds"][1]
     setup.table.write_text(header)
-    scored = study.scored
-    states = []
+    scored, batches = study.scored, study.data.batches
+    states, starts = [], []
 
     def interrupted(setup, run, gan, images, timed):
         states.append(int(gan.step))
@@ -405,12 +409,18 @@ def test_a_stopped_run_goes_on(setup, monkeypatch):
             raise KeyboardInterrupt
         return scored(setup, run, gan, images, timed)
 
+    def recorded(*arguments, start, **options):
+        starts.append(start)
+        return batches(*arguments, start=start, **options)
+
     monkeypatch.setattr(study, "scored", interrupted)
+    monkeypatch.setattr(study.data, "batches", recorded)
     with pytest.raises(KeyboardInterrupt):
         study.train(setup, run)
     assert len(pd.read_csv(setup.table)) == 1
     study.train(setup, run)
     assert states == [8, 16, 16]  # and not 8 once more
+    assert starts == [0, 8, 8]
     same = straight.columns.drop(["seconds", "class_kl", "kid", "precision"])
     pd.testing.assert_frame_equal(straight[same], pd.read_csv(setup.table)[same])
     study.train(setup, run)  # there is nothing left to do
@@ -439,27 +449,27 @@ def test_gradient_norm_is_the_generators(setup):
     assert history.history["gradient"] == [pytest.approx(norm, rel=1e-4)]
 
 
-def test_building_changes_no_registry(setup):
-    """A run's networks and optimiser are its own: 16 channels, and the registry keeps 32."""
+def test_a_run_is_built_as_listed(setup):
+    """Its networks and optimiser are its own, and the registry stays as it is."""
     from benchmarks import study
-    from benchmarks.common import NARROW, build
-    from keras_gan import data
     from keras_gan.networks import ARCHITECTURES
+    from keras_gan.optimizers import GoodfellowSGD
 
     registered = dict(ARCHITECTURES)
-    images = data.load("mnist", setup.data_path).images
-    optimizer = study.PLAIN["optimizer"]
-    settings = {k: v for k, v in study.PLAIN.items() if k != "optimizer"}
-    gan, _, config = build(images, settings, NARROW | {"optimizer": optimizer})
+    run = study.Run("gradients", "dcgan", "minimax", "plain", study.PLAIN, (500,), seed=3)
+    gan, images, config = study.build_run(setup, run)
     assert registered == ARCHITECTURES
     assert [layer.filters for layer in gan.discriminator.layers[:5:2]] == [16, 32, 64]
-    assert (gan.g_optimizer.beta_1, float(gan.g_optimizer.learning_rate)) == (
-        0.5,
-        pytest.approx(2e-4),
-    )
-    assert (config.arch, config.penalty, config.weight_clip) == ("dcgan", "none", 0)
-    _, used, config = build(images, {"arch": "maxout", "num_images": 200})
-    assert (len(used), config.batch_size) == (200, 100)
+    assert gan.g_optimizer.beta_1 == 0.5
+    assert float(gan.g_optimizer.learning_rate) == pytest.approx(2e-4)
+    assert (config.loss, config.seed, gan.seed, gan.penalty) == ("minimax", 3, 3, None)
+    assert (config.batch_size, len(images)) == (64, 1500)
+    other, _, _ = study.build_run(setup, study.dataclasses.replace(run, seed=4))
+    assert not np.allclose(gan.generator.weights[0], other.generator.weights[0])
+    run = study.Run("losses", "maxout", "non_saturating", "published", {"num_images": 200}, (8,))
+    gan, images, config = study.build_run(setup, run)
+    assert isinstance(gan.g_optimizer, GoodfellowSGD)
+    assert (config.batch_size, len(images)) == (100, 200)
 
 
 @pytest.mark.slow
