@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.common import markdown
 from keras_gan import data
 
-LEFT_OUT = ("class_histogram", "kid_error", "parzen_error", "parzen_sigma")  # of the tables
+LEFT_OUT = ["class_histogram", "kid_error", "parzen_error", "parzen_sigma"]  # of the tables
 
 
 def blurred(images):
@@ -84,15 +85,9 @@ def runs(directories):
 
 def score_table(table):
     """Markdown: a row for each score, a column for each key of `table`."""
-
-    def text(value):
-        return "-" if value is None else f"{value:.3g}"
-
-    names = [name for name in next(iter(table.values())) if name not in LEFT_OUT]
-    return markdown(
-        {"": f"`{name}`"} | {column: text(scores[name]) for column, scores in table.items()}
-        for name in names
-    )
+    scores = pd.DataFrame(table).drop(index=LEFT_OUT, errors="ignore")
+    scores = scores.map(lambda score: "-" if pd.isna(score) else f"{score:.3g}")
+    return markdown(scores.rename(index="`{}`".format).reset_index(names=""))
 
 
 if __name__ == "__main__":

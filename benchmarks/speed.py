@@ -14,6 +14,7 @@ The results are in docs/benchmarks.md.
 import collections
 import functools
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -170,13 +171,14 @@ def profile(arch="dcgan", steps=100):
         tf.profiler.experimental.stop()
         operations = list(traced(folder))
     spent = collections.Counter()
-    for name, kind, start, stop in operations:
-        spent[part(name, kind)] += stop - start
+    for name, start, stop in operations:
+        part = next(part for part, pattern in PARTS.items() if re.search(pattern, name))
+        spent[part] += stop - start
     print(f"{arch}: {wall / steps * 1e3:.2f} ms a step of {batch_size} images")
     for name, duration in spent.most_common():
         print(f"{name:30} {duration / spent.total():6.1%}")
-    spans = sorted((start, stop) for *_, start, stop in operations)
     covered, end = 0, 0
+    spans = sorted(span for _, *span in operations)
     for start, stop in spans:
         covered, end = covered + max(0, stop - max(start, end)), max(end, stop)
     idle = 1 - covered / (end - spans[0][0])
@@ -201,7 +203,7 @@ def profile(arch="dcgan", steps=100):
 
 
 def traced(folder):
-    """(name, kind, start, stop) of each operation in a profile, in picoseconds."""
+    """(name and kind, start, stop) of each operation in a profile, in picoseconds."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     (path,) = Path(folder).rglob("*.xplane.pb")
@@ -213,22 +215,18 @@ def traced(folder):
                 name, _, kind = host.event_metadata[event.metadata_id].name.partition(":")
                 start = line.timestamp_ns * 1000 + event.offset_ps
                 if kind and "/" in name:
-                    yield name, kind, start, start + event.duration_ps
+                    yield f"{kind} {name}", start, start + event.duration_ps
 
 
-def part(name, kind):
-    """The part of a step that an operation belongs to."""
-    if "Conv2D" in kind:
-        return "convolutions"
-    if "MatMul" in kind:
-        return "dense layers"
-    if "adam" in name.lower():
-        return "optimisers"
-    if "Random" in kind or "stateless" in name:
-        return "random numbers"
-    if "generator" in name or "discriminator" in name:
-        return "elementwise in the networks"
-    return "everything else"
+# The parts of a step, and patterns of "KIND NAME" of their operations; the first match counts.
+PARTS = {
+    "convolutions": r"^\S*Conv2D",
+    "dense layers": r"^\S*MatMul",
+    "optimisers": "[Aa]dam",
+    "random numbers": "Random|stateless",
+    "elementwise in the networks": "generator|discriminator",
+    "everything else": "",
+}
 
 
 def main(parts):

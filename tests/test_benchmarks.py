@@ -1,5 +1,6 @@
 """The benchmarks: the arithmetic of the claims, their pages, and the study's short form."""
 
+import importlib
 import math
 import re
 import shutil
@@ -347,6 +348,27 @@ def test_recipes_in_the_page():
     assert recipes.cell(fids) == "0.2 (0.1 to 0.3)"
     assert recipes.cell(fids[:1]) == "0.3"
     assert recipes.cell(fids[:0]) == "-"
+
+
+def test_benchmarks_start():
+    """Every module imports, and the pages name no other."""
+    names = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    for name in names:
+        importlib.import_module(f"benchmarks.{name}")
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    named = re.findall(r"python -m benchmarks\.(\w+)", "\n".join(p.read_text() for p in pages))
+    assert set(named) <= names
+    assert {"claims", "combinations", "feature_network", "recipes", "speed", "study"} <= set(named)
+
+
+def test_score_table():
+    from benchmarks.scores import score_table
+
+    table = {"a": {"fid": 0.16512, "kid_error": 1.0, "modes": 10}, "real": {"fid": 0.0757}}
+    lines = score_table(table).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0] == ["", "a", "real"]
+    assert cells[2:] == [["`fid`", "0.165", "0.0757"], ["`modes`", "10", "-"]]
 
 
 def test_blurred():
