@@ -382,7 +382,11 @@ def all_runs(seeds):
 
 
 def main(parts):
-    train_missing(FULL, [r for r in all_runs(FULL.seeds) if not parts or r.part in parts])
+    runs = all_runs(FULL.seeds)
+    known = {run.part for run in runs}
+    if not known.issuperset(parts):
+        sys.exit(f"{' '.join(parts)}: expected short, or some of {', '.join(sorted(known))}.")
+    train_missing(FULL, [run for run in runs if not parts or run.part in parts])
     print("Now: python -m benchmarks.claims")
 
 
