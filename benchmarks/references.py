@@ -1,17 +1,12 @@
 """The networks that most people start from, rebuilt from their published settings.
 
-Both take images in [0, 1] or [-1, 1] as their authors had them; a rescaling at either end makes
-that [-1, 1] here. They train by `keras_gan.GAN`, so that the comparison is one of networks and
-settings: their authors' loops are slower.
+Their authors' images are in [0, 1] or [-1, 1]: a rescaling at either end makes that [-1, 1]. They
+train by `keras_gan.GAN`, so that the comparison is one of networks and settings.
 """
 
-import keras
-
 import keras_gan
+from keras_gan.backend import keras
 from keras_gan.losses import NonSaturating
-
-layers = keras.layers
-BATCH_SIZES = {"keras_example": 64, "tensorflow_tutorial": 256}
 
 
 class NoisyLabels(NonSaturating):
@@ -30,8 +25,9 @@ class NoisyLabels(NonSaturating):
 
 
 def keras_example(seed):
-    """keras.io/guides/custom_train_step_in_tensorflow: "An end-to-end GAN example"."""
+    """(GAN, batch size) of keras.io/guides/custom_train_step_in_tensorflow, its last example."""
     keras.utils.set_random_seed(seed)
+    layers = keras.layers
     generator = keras.Sequential(
         [
             keras.Input([128]),
@@ -61,48 +57,39 @@ def keras_example(seed):
     gan = keras_gan.GAN(generator, discriminator, seed=seed)
     optimizers = (keras.optimizers.Adam(3e-4) for _ in range(2))
     gan.compile(*optimizers, NoisyLabels(), steps_per_execution=4)
-    return gan
+    return gan, 64
 
 
 def tensorflow_tutorial(seed):
-    """tensorflow.org/tutorials/generative/dcgan."""
+    """(GAN, batch size) of tensorflow.org/tutorials/generative/dcgan."""
     keras.utils.set_random_seed(seed)
+    layers = keras.layers
 
-    def up(channels, strides, **kwargs):
-        return layers.Conv2DTranspose(
-            channels, 5, strides, padding="same", use_bias=False, **kwargs
-        )
+    def up(channels, strides, activation=None):
+        options = {"padding": "same", "use_bias": False, "activation": activation}
+        return layers.Conv2DTranspose(channels, 5, strides, **options)
+
+    def normalised(layer):
+        return [layer, layers.BatchNormalization(), layers.LeakyReLU(0.3)]
+
+    def down(channels):
+        convolution = layers.Conv2D(channels, 5, 2, padding="same")
+        return [convolution, layers.LeakyReLU(0.3), layers.Dropout(0.3)]
 
     generator = keras.Sequential(
         [
             keras.Input([100]),
-            layers.Dense(7 * 7 * 256, use_bias=False),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(0.3),
+            *normalised(layers.Dense(7 * 7 * 256, use_bias=False)),
             layers.Reshape([7, 7, 256]),
-            up(128, 1),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(0.3),
-            up(64, 2),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(0.3),
+            *normalised(up(128, 1)),
+            *normalised(up(64, 2)),
             up(1, 2, activation="tanh"),
         ]
     )
     discriminator = keras.Sequential(
-        [
-            keras.Input([28, 28, 1]),
-            layers.Conv2D(64, 5, 2, padding="same"),
-            layers.LeakyReLU(0.3),
-            layers.Dropout(0.3),
-            layers.Conv2D(128, 5, 2, padding="same"),
-            layers.LeakyReLU(0.3),
-            layers.Dropout(0.3),
-            layers.Flatten(),
-            layers.Dense(1),
-        ]
+        [keras.Input([28, 28, 1]), *down(64), *down(128), layers.Flatten(), layers.Dense(1)]
     )
     gan = keras_gan.GAN(generator, discriminator, seed=seed)
     optimizers = (keras.optimizers.Adam(1e-4) for _ in range(2))
     gan.compile(*optimizers, "non_saturating", steps_per_execution=4, simultaneous=True)
-    return gan
+    return gan, 256

@@ -1,8 +1,8 @@
 """The tables of docs/scores.md, in Markdown.
 
-KERAS_GAN_DATA=/path/to/mnist.npz python benchmarks/scores.py
+python -m benchmarks.scores
     scores images of MNIST whose fault is known, 10,000 of each where there are as many
-python benchmarks/scores.py runs/mnist-dcgan-lsgan ...
+python -m benchmarks.scores runs/mnist-dcgan-lsgan ...
     puts the evaluation.json of runs side by side
 """
 
@@ -11,16 +11,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks.common import markdown
+from keras_gan import data
 
-from keras_gan import data  # noqa: E402
-from keras_gan._lazy import load_tensorflow  # noqa: E402
-from keras_gan.evaluation import METRICS, VALIDATION, Reference, Samples, evaluate  # noqa: E402
-
-LEFT_OUT = ("class_histogram", "kid_error", "parzen_error", "parzen_sigma")  # of the tables
-NOT_HERE = ("acceptance", "parzen")
+LEFT_OUT = ["class_histogram", "kid_error", "parzen_error", "parzen_sigma"]  # of the tables
 
 
 def blurred(images):
@@ -49,27 +45,28 @@ def alterations(rng):
 
 
 def known_answers():
-    """{name: {score: value}} for images whose fault is known."""
-    load_tensorflow()
+    """{name: {score: value}} of images whose fault is known."""
+    from keras_gan.evaluation import METRICS, VALIDATION, Reference, Samples, evaluate
+
     train, test = data.load("mnist"), data.load("mnist", split="test")
     reference = Reference(Samples(train.images), Samples(test.images))
     rng = np.random.default_rng(0)
     order = rng.permutation(10_000)
     held_out = test.images[order], test.labels[order]
     labels = {x.tobytes(): label for x, label in zip(train.images, train.labels, strict=True)}
-    # Training images, but for those that choose the Parzen windows.
+    # Training images without those that choose the Parzen windows.
     known = reference.train.images[VALIDATION:]
     known = known, np.array([labels[image.tobytes()] for image in known])
     ten_thousand = tuple(rows[:10_000] for rows in known)
+    metrics = [metric for metric in METRICS if metric not in ("acceptance", "parzen")]
     table = {}
     for name, alter in alterations(rng).items():
-        # Of the test half there are too few 3s, and around test images Parzen windows are no
-        # measure of the likelihood of just these.
+        # The test half has too few 3s. Parzen windows around test images do not measure the
+        # likelihood of these same images.
         others = known if name == "3 only" else ten_thousand
-        source = others if name in ("3 only", "copies") else held_out
-        images = Samples(alter(*source))
+        images = Samples(alter(*(others if name in ("3 only", "copies") else held_out)))
         print(name, len(images), file=sys.stderr, flush=True)
-        table[name] = evaluate(images, reference, [m for m in METRICS if m not in NOT_HERE])
+        table[name] = evaluate(images, reference, metrics)
         table[name] |= evaluate(Samples(alter(*others)), reference, ["parzen"])
     return table
 
@@ -80,21 +77,18 @@ def runs(directories):
     for directory in map(Path, directories):
         scores = json.loads((directory / "evaluation.json").read_text())["scores"]
         table[directory.name] = {name: row["model"] for name, row in scores.items()}
-        # Each run's discriminator judges for itself.
+        # Each run has its own discriminator.
         table[directory.name]["acceptance of real"] = scores["acceptance"]["real"]
     real = {name: row["real"] for name, row in scores.items()}
-    return {**table, "real": {**real, "acceptance": None, "acceptance of real": None}}
+    return table | {"real": real | {"acceptance": None, "acceptance of real": None}}
 
 
-def print_markdown(table):
-    names = [name for name in next(iter(table.values())) if name not in LEFT_OUT]
-    print("| |" + "".join(f" {column} |" for column in table))
-    print("|---|" + "---|" * len(table))
-    for name in names:
-        values = [column[name] for column in table.values()]
-        cells = ("-" if value is None else f"{value:.3g}" for value in values)
-        print(f"| `{name}` |" + "".join(f" {cell} |" for cell in cells))
+def score_table(table):
+    """Markdown: a row for each score, a column for each key of `table`."""
+    scores = pd.DataFrame(table).drop(index=LEFT_OUT, errors="ignore")
+    scores = scores.map(lambda score: "-" if pd.isna(score) else f"{score:.3g}")
+    return markdown(scores.rename(index="`{}`".format).reset_index(names=""))
 
 
 if __name__ == "__main__":
-    print_markdown(runs(sys.argv[1:]) if sys.argv[1:] else known_answers())
+    print(score_table(runs(sys.argv[1:]) if sys.argv[1:] else known_answers()))

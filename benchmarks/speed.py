@@ -1,20 +1,20 @@
-"""How much of the machine's speed the library leaves to the user: ratios within one run.
+"""How much of the machine's speed does the library leave to the user? Ratios within one run.
 
-python benchmarks/speed.py
+python -m benchmarks.speed                   all of the following but `profile`
+python -m benchmarks.speed commands          seconds and memory of the commands
+python -m benchmarks.speed fit               images per second of `gan.fit` as `train.py` calls it,
+                                             of a bare `tf.function` loop, and of the input alone
+python -m benchmarks.speed deterministic     what deterministic operations cost
+python -m benchmarks.speed rate [ARCH]       prints the images per second of `gan.fit`
+python -m benchmarks.speed profile [ARCH]    prints where the time of a step goes
 
-First what the commands cost as a user starts them. Then for each architecture, in turn and
-several times over: images per second of `gan.fit` as `train.py` runs it, of a bare
-`tf.function` loop with the same networks, loss, optimisers and batches, and of the input
-pipeline alone. Last what deterministic operations cost, which `train.py` asks for on a CPU.
-The result stands in benchmarks/speed.md.
-
-python benchmarks/speed.py rate [ARCH]       prints the images per second of `gan.fit`
-python benchmarks/speed.py profile [ARCH]    prints where the time of a step goes
+The results are in docs/benchmarks.md.
 """
 
 import collections
 import functools
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -23,77 +23,56 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import keras_gan  # noqa: E402
-from keras_gan import data, training  # noqa: E402
-from keras_gan._lazy import keras, load_tensorflow, tf  # noqa: E402
-from keras_gan.config import Config  # noqa: E402
+import keras_gan
+from benchmarks.common import ROOT, build, markdown
+from keras_gan import data
+from keras_gan.backend import configure_tensorflow, keras, tf
 
 ROUNDS = 5
 SECONDS = 8  # of each way, each round
 LOSSES = {"dcgan": "lsgan", "mlp": "non_saturating", "maxout": "non_saturating"}
 
 
+def default(arch):
+    """A GAN as `train.py` makes it, its batches, and their size."""
+    gan, images, config = build(data.load().images, {"arch": arch, "loss": LOSSES[arch]})
+    return gan, data.batches(images, config.batch_size), config.batch_size
+
+
 def bare_step(gan):
     """The step as one would write it without the library: no logs, no seeds, no average."""
-    generator, discriminator = gan.generator, gan.discriminator
-    loss = gan.adversarial_loss
+    generator, discriminator, loss = gan.generator, gan.discriminator, gan.adversarial_loss
 
-    def descend(tape, value, network, optimizer):
-        gradients = tape.gradient(value, network.trainable_variables)
-        optimizer.apply(gradients, network.trainable_variables)
-
-    def noise(real):
-        return tf.random.normal([tf.shape(real)[0], gan.latent_dim])
-
-    def judge(real, fake):
-        def trained(images):
-            return discriminator(images, training=True)
-
-        if gan.penalty is None:
-            real_logits, fake_logits, penalty = trained(real), trained(fake), 0.0
-        else:
-            real_logits, fake_logits, penalty = gan.penalty(trained, real, fake, [0, 0])
-        return loss.discriminator(real_logits, fake_logits) + penalty, fake_logits
+    def logits(images):
+        return discriminator(images, training=True)
 
     @tf.function
-    def alternating(real):
-        fake = generator(noise(real), training=True)
-        with tf.GradientTape() as tape:
-            d_loss, _ = judge(real, fake)
-        descend(tape, d_loss, discriminator, gan.d_optimizer)
-        with tf.GradientTape() as tape:
-            fake = generator(noise(real), training=True)
-            g_loss = loss.generator(discriminator(fake, training=True))
-        descend(tape, g_loss, generator, gan.g_optimizer)
-
-    @tf.function
-    def simultaneous(real):
+    def step(real):
         with tf.GradientTape(persistent=True) as tape:
-            fake = generator(noise(real), training=True)
-            d_loss, fake_logits = judge(real, fake)
+            z = tf.random.normal([tf.shape(real)[0], gan.latent_dim])
+            fake = generator(z, training=True)
+            if gan.penalty is None:
+                real_logits, fake_logits, penalty = logits(real), logits(fake), 0.0
+            else:
+                real_logits, fake_logits, penalty = gan.penalty(logits, real, fake, [0, 0])
+            d_loss = loss.discriminator(real_logits, fake_logits) + penalty
             g_loss = loss.generator(fake_logits)
         d_gradients = tape.gradient(d_loss, discriminator.trainable_variables)
         g_gradients = tape.gradient(g_loss, generator.trainable_variables)
         gan.d_optimizer.apply(d_gradients, discriminator.trainable_variables)
         gan.g_optimizer.apply(g_gradients, generator.trainable_variables)
 
-    return simultaneous if gan.simultaneous else alternating
+    return step
 
 
-def compare(arch, images):
-    """Medians over the rounds: images per second of fit, of the bare loop, of the input alone."""
-    config = Config(arch=arch, loss=LOSSES[arch]).resolve(len(images))
-    gan = training.build(config, images)
-    stream = data.batches(images, config.batch_size)
+def compare(arch):
+    """A row of medians over the rounds: `fit`, the bare loop, and the input alone."""
+    keras.backend.clear_session()
+    gan, stream, batch_size = default(arch)
     step = bare_step(gan)
 
     def fit(count):
-        guard = (
-            keras_gan.callbacks.TerminateOnNonFinite()
-        )  # the one callback that acts on each batch
+        guard = keras_gan.callbacks.TerminateOnNonFinite()  # the one that acts on each batch
         gan.fit(stream, steps_per_epoch=count, verbose=0, shuffle=False, callbacks=[guard])
 
     def bare(count):
@@ -105,100 +84,109 @@ def compare(arch, images):
         for _ in stream.take(count):
             pass
 
-    def seconds(way, count):
+    def rate(way, count):
         begin = time.perf_counter()
         way(count)
-        return time.perf_counter() - begin
+        return count * batch_size / (time.perf_counter() - begin)
 
     for way in (fit, bare, pipeline):
         way(20)  # traces and warms up
-    count = int(SECONDS / seconds(bare, 100) * 25) * 4  # whole executions of four steps
+    count = int(SECONDS * rate(bare, 100) / batch_size / 4) * 4  # whole executions of four steps
+    ways = ((fit, count), (bare, count), (pipeline, 10 * count))
+    rounds = [[rate(*way) for way in ways] for _ in range(ROUNDS)]
+    fits, bares, inputs = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+    return {
+        "arch": arch,
+        "fit img/s": f"{fits:,.0f}",
+        "bare img/s": f"{bares:,.0f}",
+        "input img/s": f"{inputs:,.0f}",
+        "fit / bare": f"{statistics.median(f / b for f, b, _ in rounds):.3f}",
+        "input / fit": f"{statistics.median(i / f for f, _, i in rounds):.0f}",
+    }
+
+
+def command(*arguments, **environment):
+    """(seconds, output) of a command."""
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+    return time.perf_counter() - begin, done.stdout
+
+
+def commands():
+    """A row for each command: median seconds of three, and the peak memory so far."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = f"--model_dir={folder}/run"
+        for arguments in (
+            ["train.py", "--help"],
+            ["train.py", "--arch=resnet"],
+            ["train.py", "--steps_per_epoch=200", "--epochs=1", run, "--overwrite"],
+            ["sample.py", run, f"--output={folder}/x.npy", "--num_images=10000"],
+        ):
+            seconds = statistics.median(command(*arguments)[0] for _ in range(3))
+            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+            shown = " ".join(arguments).replace(folder, "/tmp")
+            yield {
+                "command": f"`python {shown}`",
+                "seconds": f"{seconds:.2f}",
+                "peak MB so far": f"{peak:.0f}",
+            }
+
+
+def deterministic():
+    """The speed of `dcgan` with deterministic operations, relative to that without."""
+    arguments = ("-m", "benchmarks.speed", "rate")
     rates = [
-        [way_count * config.batch_size / seconds(way, way_count) for way, way_count in order]
-        for order in [((fit, count), (bare, count), (pipeline, 10 * count))] * ROUNDS
+        [float(command(*arguments, TF_DETERMINISTIC_OPS=on)[1]) for on in ("1", "0")]
+        for _ in range(3)
     ]
-    fits, bares, inputs = zip(*rates, strict=True)
-    share = statistics.median(f / b for f, b in zip(fits, bares, strict=True))
-    times = statistics.median(i / f for i, f in zip(inputs, fits, strict=True))
-    medians = [statistics.median(values) for values in (fits, bares, inputs)]
-    return (*medians, share, times)
-
-
-def command(*arguments, runs=3, **environment):
-    """(median seconds, peak MB of all commands so far, last output) of a command."""
-    times = []
-    for _ in range(runs):
-        begin = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **environment},
-        )
-        times.append(time.perf_counter() - begin)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return statistics.median(times), peak, done.stdout
+    return statistics.median(fixed / free for fixed, free in rates)
 
 
 def rate(arch="dcgan"):
-    """Images per second of `gan.fit`, in a process of its own."""
-    images = data.load().images
-    config = Config(arch=arch, loss=LOSSES[arch]).resolve(len(images))
-    gan = training.build(config, images)
-    stream = data.batches(images, config.batch_size)
+    """Images per second of `gan.fit`."""
+    gan, stream, batch_size = default(arch)
     gan.fit(stream, steps_per_epoch=50, verbose=0, shuffle=False)
     begin = time.perf_counter()
     gan.fit(stream, steps_per_epoch=500, verbose=0, shuffle=False)
-    return 500 * config.batch_size / (time.perf_counter() - begin)
+    return 500 * batch_size / (time.perf_counter() - begin)
 
 
 def profile(arch="dcgan", steps=100):
-    """Where the time of a step goes, and its arithmetic against that of a matrix product."""
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2
-
-    images = data.load().images
-    config = Config(arch=arch, loss=LOSSES[arch]).resolve(len(images))
-    gan = training.build(config, images)
-    fit = functools.partial(
-        gan.fit, data.batches(images, config.batch_size), verbose=0, shuffle=False
-    )
-    fit(steps_per_epoch=steps)
+    """Prints where the time of a step goes, and its arithmetic against a matrix product's."""
+    gan, stream, batch_size = default(arch)
+    fit = functools.partial(gan.fit, stream, steps_per_epoch=steps, verbose=0, shuffle=False)
+    fit()
     begin = time.perf_counter()
-    fit(steps_per_epoch=steps)
+    fit()
     wall = time.perf_counter() - begin
     with tempfile.TemporaryDirectory() as folder:
         tf.profiler.experimental.start(folder)
-        fit(steps_per_epoch=steps)
+        fit()
         tf.profiler.experimental.stop()
-        (path,) = Path(folder).rglob("*.xplane.pb")
-        (host,) = (
-            plane
-            for plane in xplane_pb2.XSpace.FromString(path.read_bytes()).planes
-            if plane.name == "/host:CPU"
-        )
-    spent, spans = collections.Counter(), []
-    for line in host.lines:
-        if line.name.startswith("tf_Compute"):
-            for event in line.events:
-                name, _, kind = host.event_metadata[event.metadata_id].name.partition(":")
-                if kind and "/" in name:
-                    spent[part(name, kind)] += event.duration_ps / 1e9
-                    start = line.timestamp_ns * 1000 + event.offset_ps
-                    spans.append((start, start + event.duration_ps))
-    print(f"{arch}: {wall / steps * 1e3:.2f} ms a step of {config.batch_size} images")
-    for name, milliseconds in spent.most_common():
-        print(f"{name:30} {milliseconds / sum(spent.values()):6.1%}")
+        operations = list(traced(folder))
+    spent = collections.Counter()
+    for name, start, stop in operations:
+        part = next(part for part, pattern in PARTS.items() if re.search(pattern, name))
+        spent[part] += stop - start
+    print(f"{arch}: {wall / steps * 1e3:.2f} ms a step of {batch_size} images")
+    for name, duration in spent.most_common():
+        print(f"{name:30} {duration / spent.total():6.1%}")
     covered, end = 0, 0
-    for start, stop in sorted(spans):
+    spans = sorted(span for _, *span in operations)
+    for start, stop in spans:
         covered, end = covered + max(0, stop - max(start, end)), max(end, stop)
-    whole = max(stop for _, stop in spans) - min(start for start, _ in spans)
-    print(f"of the time no operation runs (input, Python, dispatch): {1 - covered / whole:.1%}")
+    idle = 1 - covered / (end - spans[0][0])
+    print(f"of the time no operation runs (input, Python, dispatch): {idle:.1%}")
 
-    real = tf.zeros([config.batch_size, *images.shape[1:]])
+    real = tf.zeros([batch_size, *gan.discriminator.input_shape[1:]])
     step = tf.function(gan.train_step).get_concrete_function(real)
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
     flops = tf.compat.v1.profiler.profile(step.graph, options=options).total_float_ops
     a, b = tf.random.normal([2, 2048, 2048])
     product = tf.function(lambda: (tf.matmul(a, b), tf.matmul(b, a)))  # on half the cores each
@@ -207,73 +195,56 @@ def profile(arch="dcgan", steps=100):
         begin = time.perf_counter()
         product()
         rates.append(2 * 2 * 2048**3 / (time.perf_counter() - begin))
-    rate = statistics.median(rates)
+    most, ours = statistics.median(rates), flops * steps / wall
     print(
-        f"{flops / 1e9:.3f} GFLOP a step, {flops * steps / wall / 1e9:.0f} GFLOP/s: "
-        f"{flops * steps / wall / rate:.1%} of the {rate / 1e9:.0f} of float32 matrix products"
+        f"{flops / 1e9:.3f} GFLOP a step, {ours / 1e9:.0f} GFLOP/s: "
+        f"{ours / most:.1%} of the {most / 1e9:.0f} of float32 matrix products"
     )
 
 
-def part(name, kind):
-    """The part of a step that an operation belongs to."""
-    if "Conv2D" in kind:
-        return "convolutions"
-    if "MatMul" in kind:
-        return "dense layers"
-    if "adam" in name.lower():
-        return "optimisers"
-    if "Random" in kind or "stateless" in name:
-        return "random numbers"
-    if "generator" in name or "discriminator" in name:
-        return "elementwise in the networks"
-    return "everything else"
+def traced(folder):
+    """(name and kind, start, stop) of each operation in a profile, in picoseconds."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    (path,) = Path(folder).rglob("*.xplane.pb")
+    planes = xplane_pb2.XSpace.FromString(path.read_bytes()).planes
+    (host,) = (plane for plane in planes if plane.name == "/host:CPU")
+    for line in host.lines:
+        if line.name.startswith("tf_Compute"):
+            for event in line.events:
+                name, _, kind = host.event_metadata[event.metadata_id].name.partition(":")
+                start = line.timestamp_ns * 1000 + event.offset_ps
+                if kind and "/" in name:
+                    yield f"{kind} {name}", start, start + event.duration_ps
 
 
-def main():
-    os.chdir(ROOT)
-    print("| command | seconds | peak MB so far |\n|---|---|---|")
-    with tempfile.TemporaryDirectory() as run:
-        short = ["train.py", "--steps_per_epoch=200", "--epochs=1", f"--model_dir={run}/run"]
-        for arguments in (
-            ["train.py", "--help"],
-            ["train.py", "--arch=resnet"],
-            [*short, "--overwrite"],
-            ["sample.py", f"--model_dir={run}/run", f"--output={run}/x.npy", "--num_images=10000"],
-        ):
-            seconds, peak, _ = command(*arguments)
-            shown = " ".join(arguments).replace(run, "/tmp")
-            print(f"| `python {shown}` | {seconds:.2f} | {peak:.0f} |", flush=True)
+# The parts of a step, and patterns of "KIND NAME" of their operations; the first match counts.
+PARTS = {
+    "convolutions": r"^\S*Conv2D",
+    "dense layers": r"^\S*MatMul",
+    "optimisers": "[Aa]dam",
+    "random numbers": "Random|stateless",
+    "elementwise in the networks": "generator|discriminator",
+    "everything else": "",
+}
 
-    training.start_tensorflow()
-    images = data.load().images
-    print("\n| arch | fit img/s | bare img/s | input img/s | fit / bare | input / fit |")
-    print("|---|---|---|---|---|---|")
-    for arch in LOSSES:
-        keras.backend.clear_session()
-        fit, bare, pipeline, share, times = compare(arch, images)
-        print(
-            f"| {arch} | {fit:,.0f} | {bare:,.0f} | {pipeline:,.0f} | {share:.3f} | {times:.0f} |",
-            flush=True,
-        )
 
-    ratios = []
-    for _ in range(3):
-        free, fixed = (
-            float(
-                command(str(Path(__file__).resolve()), "rate", runs=1, TF_DETERMINISTIC_OPS=on)[2]
-            )
-            for on in ("0", "1")
-        )
-        ratios.append(fixed / free)
-    print(f"\ndcgan, deterministic operations / free ones: {statistics.median(ratios):.3f}")
+def main(parts):
+    if "commands" in parts:
+        print(markdown(commands()), end="\n\n")
+    if "fit" in parts:
+        configure_tensorflow()
+        print(markdown(map(compare, LOSSES)), end="\n\n")
+    if "deterministic" in parts:
+        print(f"dcgan, deterministic operations / free ones: {deterministic():.3f}")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["rate"]:
-        load_tensorflow()
-        print(rate(*sys.argv[2:]))
-    elif sys.argv[1:2] == ["profile"]:
-        training.start_tensorflow()
-        profile(*sys.argv[2:])
-    else:
-        main()
+    match sys.argv[1:]:
+        case ["rate", *arch]:
+            print(rate(*arch))
+        case ["profile", *arch]:
+            configure_tensorflow()
+            profile(*arch)
+        case parts:
+            main(parts or ["commands", "fit", "deterministic"])
