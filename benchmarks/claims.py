@@ -67,9 +67,8 @@ class Claim:
         if self.bound.side == "at least" and "supported" in verdicts:
             return "supported"
         word, count = collections.Counter(verdicts).most_common(1)[0]
-        if count == len(verdicts):
-            return word
-        return f"mostly {word}" if 2 * count > len(verdicts) else "mixed"
+        every = len(verdicts)
+        return word if count == every else f"{word} in {count} of {every}"
 
     def block(self, study):
         """The question, the table, and the figure."""
@@ -193,7 +192,7 @@ def correlation(of):
 CLAIMS = [
     Claim(
         name="lsgan",
-        text="LSGAN makes better images than the GAN loss (Mao et al. 2017)",
+        text="LSGAN beats the GAN loss (Mao et al. 2017)",
         question="Is the Fréchet distance with `lsgan` smaller than with the GAN loss?",
         rows=lsgan_beside_others,
         by=["after", "arch", "setting", "against"],
@@ -210,7 +209,7 @@ CLAIMS = [
     ),
     Claim(
         name="noise",
-        text="DCGAN's images have much less noise than the simple GAN's (often said)",
+        text="DCGAN has much less noise than the simple GAN (often said)",
         question="Do samples of `dcgan` have less than half the noise of `mlp`'s and `maxout`'s?",
         rows=dcgan_beside_others,
         by=["after", "loss", "a", "b"],
@@ -222,7 +221,7 @@ CLAIMS = [
     ),
     Claim(
         name="gradients",
-        text="Non-saturating gradients are much stronger early on (Goodfellow et al. 2014)",
+        text="Non-saturating gradients start much stronger (Goodfellow et al. 2014)",
         question="Is the generator's gradient more than twice as large as with `minimax`?",
         rows=early_gradients,
         by=["arch", "steps"],
@@ -235,7 +234,7 @@ CLAIMS = [
             median("lead_b", "D(x) - D(G(z)) minimax"),
         ],
         draw=figures.gradients,
-        number=("mlp, 1 to 500", "ratio {}"),
+        number=("mlp, 1 to 500", "{} (`mlp`)"),
     ),
     Claim(
         name="half",

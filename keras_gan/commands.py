@@ -9,6 +9,8 @@ from absl import app, flags
 from keras_gan import InputError
 from keras_gan.run_directory import EXPORTS
 
+flags.disclaim_key_flags()  # --help shows the flags defined here as the command's own
+
 
 def define_drawing_flags(num_images):
     """Defines the flags of a command that draws images from a run, by default `num_images`."""

@@ -11,8 +11,7 @@ from keras_gan.backend import tf
 # Draws with equal counters come from streams that never meet.
 TRAIN, TEST, LAYERS, SAMPLE, PENALTY = range(5)
 
-# Both have mean 0 and variance 1.
-LATENTS = {
+LATENTS = {  # both of mean 0 and variance 1
     "normal": lambda shape, seed: tf.random.stateless_normal(shape, seed),
     "uniform": lambda shape, seed: tf.random.stateless_uniform(
         shape, seed, -math.sqrt(3), math.sqrt(3)
