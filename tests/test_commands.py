@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,9 @@ def test_finished_run_says_so_and_trains_on(run_dir, tiny_npz, command, tmp_path
     assert done.returncode == 1
     assert "holds a run with --loss=lsgan, --g_lr=0.001: " in done.stderr
     assert tree(run_dir) == before
+    shutil.rmtree(run_dir / "export")  # as a kill between checkpoint and export leaves it
+    assert "Done" in command("train.py", *flags).stdout
+    assert exported_epoch(run_dir, "export") == 2
     done = command("train.py", *flags, "--epochs=3")
     assert "Resuming" in done.stdout
     assert [row["epoch"] for row in history(run_dir)] == ["0", "1", "2"]
