@@ -101,8 +101,11 @@ def test_overwrite_deletes_the_run_and_nothing_else(tiny_npz, command, tmp_path)
     assert command("train.py", *flags).returncode == 0
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "samples/epoch-0099.png").write_text("old")
-    done = command("train.py", *flags, "--overwrite", "--epochs=1", "--loss=minimax")
+    more = ("--overwrite", "--epochs=1", "--loss=minimax", "--num_images=100")
+    done = command("train.py", *flags, *more)
     assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "config.json").read_text())
+    assert (record["settings"]["num_images"], record["dataset"]["shape"][0]) == (100, 100)
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert os.listdir(tmp_path / "samples") == ["epoch-0001.png"]
     assert len(history(tmp_path)) == 1
