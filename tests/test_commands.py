@@ -27,7 +27,8 @@ def run_dir(tiny_npz, tmp_path_factory, fresh_command):
     done = fresh_command("train.py", *flags)
     assert done.returncode == 0, done.stderr
     assert "Training dcgan with lsgan on tiny" in done.stdout
-    assert done.stderr == ""
+    # TensorFlow 2.18 says this of some training steps.
+    assert [line for line in done.stderr.splitlines() if "remapper failed" not in line] == []
     return directory
 
 

@@ -185,7 +185,7 @@ def bad_inputs(folder):
         "no images in folder": (folder / "none", "no images"),
         "sizes": (folder / "sizes", "5x5 pixels, expected 5x4"),
         "broken image": (file("broken/a.png", b"PNG").parent, "not a readable image"),
-        "16 bits": (folder / "deep", "its pixels are I;16, expected 8 bits each"),
+        "16 bits": (folder / "deep", ", expected 8 bits each"),
     }
 
 
