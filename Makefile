@@ -19,7 +19,7 @@ test-slow: .venv/installed
 test-all: .venv/installed
 	.venv/bin/python $(PYTEST)
 
-# With the lowest versions that pyproject.toml allows. Old versions warn of what newer ones change.
+# With the lowest versions that pyproject.toml allows. Old versions warn about later changes: no error here.
 test-lowest: .venv-lowest/installed
 	.venv-lowest/bin/python $(PYTEST) -m "not slow" -W ignore::DeprecationWarning
 

@@ -24,7 +24,7 @@ def define_flags():
 
 
 def slerp(start, end, steps):
-    """Interpolates along great circles, [n, d] and [n, d] -> [n, steps, d], at typical norms."""
+    """Interpolates on great circles, which keeps the norms: two of [n, d] -> [n, steps, d]."""
     unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (start, end)]
     angle = np.arccos(np.clip((unit[0] * unit[1]).sum(axis=1), -1, 1))[:, None, None]
     angle = np.maximum(angle, 1e-6)

@@ -20,10 +20,10 @@ DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFI
 def define_flags():
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]
-        if field.default is None and getattr(ARCHITECTURES["dcgan"], field.name, None) is not None:
-            values = (f"{name} {getattr(a, field.name)}" for name, a in ARCHITECTURES.items())
-            text += f" (default: {', '.join(values)})"
-        kind = next(iter(typing.get_args(field.type)), field.type)  # int of int | None
+        values = {name: getattr(a, field.name, None) for name, a in ARCHITECTURES.items()}
+        if field.default is None and not choices and None not in values.values():
+            text += f" (default: {', '.join(f'{name} {v}' for name, v in values.items())})"
+        kind = next(iter(typing.get_args(field.type)), field.type)  # int | None -> int
         if choices:
             flags.DEFINE_enum(field.name, field.default, choices, text)
         else:

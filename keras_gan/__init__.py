@@ -32,7 +32,6 @@ def __dir__():
     return sorted({*globals(), *_CLASSES, *_MODULES})
 
 
-# Importing the model registers all classes for `keras.models.load_model`. Programs import keras
-# before keras_gan: that is the alphabet's order.
+# `keras.models.load_model` finds our classes once they are registered: import keras first.
 if "keras" in sys.modules:
     importlib.import_module("keras_gan.model")

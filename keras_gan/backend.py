@@ -1,7 +1,7 @@
 """`keras` and `tf`, imported at first use, and TensorFlow's set-up for training.
 
-Modules that hold registries take both from here: `train.py --help` and a wrong flag need the names
-in LOSSES, ARCHITECTURES and DATASETS, and must not wait seconds for TensorFlow.
+Modules that `train.py --help` needs import both from here: the names in LOSSES, ARCHITECTURES and
+DATASETS must not wait seconds for TensorFlow.
 """
 
 import importlib

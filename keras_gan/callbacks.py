@@ -1,7 +1,7 @@
 """Callbacks for `model.fit`: what a training leaves on disk, and when it stops.
 
-They need a certain order, which `in_order` makes. Keras' own `CSVLogger`, `TensorBoard` and
-`EarlyStopping` do the rest.
+Each may depend on those before it: `in_order` sorts them. Keras' own `CSVLogger`, `TensorBoard`
+and `EarlyStopping` do the rest.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ class SampleGrid(keras.callbacks.Callback):
 
     Args:
         directory: made if it does not exist.
-        num_images, seed: of `GAN.generate`.
+        num_images, seed: as in `GAN.generate`.
     """
 
     def __init__(self, directory, num_images=64, seed=0):
@@ -46,12 +46,12 @@ class FrechetDistance(keras.callbacks.Callback):
     """Adds `fid`, the Frechet distance of samples to real images, to the logs of each epoch.
 
     `CSVLogger`, `Checkpoint` and `keras.callbacks.EarlyStopping("fid", mode="min")` can use it. It
-    is NaN in epochs without a measurement, and of images that are not finite or all alike.
+    is NaN in epochs without a measurement, and if the samples can't be scored.
 
     Args:
         images: the real ones, uint8 [N, H, W, C]; at most 10,000 of them are used.
         every: measure every so many epochs.
-        num_images, seed: of `GAN.generate`. Fewer images have a larger distance.
+        num_images, seed: as in `GAN.generate`. Fewer images give a larger distance.
         network: a `keras_gan.evaluation.FeatureNetwork`; the default is for MNIST.
     """
 
@@ -75,8 +75,8 @@ class FrechetDistance(keras.callbacks.Callback):
 class Checkpoint(keras.callbacks.Callback):
     """Writes the complete training state after each epoch, atomically.
 
-    That is the networks, the optimisers, `epoch` (how many are done) and `seconds` (in `fit`). The
-    state with the lowest `fid` in the logs is kept too, in the folder `best`. To resume:
+    The state: both networks and optimisers, `epoch` (epochs done) and `seconds` (spent in `fit`).
+    The one with the lowest `fid` in the logs is kept too, in the folder `best`. To resume:
 
         checkpoint = Checkpoint(gan, "checkpoints")
         checkpoint.restore()
@@ -107,7 +107,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Restores the newest readable state, or the best one. Returns whether there is any.
 
         Raises:
-            InputError: if no state can be read, or they are another model's.
+            InputError: if no state can be read, or the states belong to another model.
         """
         if self._best.latest_checkpoint:
             with contextlib.suppress(*_DAMAGED):
@@ -161,7 +161,7 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Ends `fit` after `seconds`, and the current `steps_per_execution`, as if the epoch ended."""
+    """Ends `fit` about `seconds` after it began, as if the epoch ended."""
 
     def __init__(self, seconds):
         super().__init__()

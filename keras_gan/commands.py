@@ -53,7 +53,7 @@ def _fail(error):
 
 def import_tensorflow_quietly():
     """Imports TensorFlow without its start-up notes, which no setting of its own silences."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow raises its errors, too
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors are still raised as exceptions
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -10,8 +10,7 @@ from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 from keras_gan.penalties import PENALTIES
 
-# Keras runs this many steps per call where an epoch is a multiple: one at a time costs up to a
-# tenth of the speed.
+# Keras runs up to this many steps per call: one at a time costs up to a tenth of the speed.
 STEPS_PER_EXECUTION = 4
 
 # What regularises the discriminator, and the values that turn it off.
@@ -47,11 +46,11 @@ class Config:
 
     arch: str = _setting("dcgan", "Architecture of both networks.", choices=tuple(ARCHITECTURES))
     loss: str = _setting("lsgan", "Adversarial loss.", choices=tuple(LOSSES))
-    # Two runs on other data differ in the SHA-256 of the pixels.
-    dataset: str = _option("auto", "Images. auto: MNIST or synthetic.", choices=tuple(DATASETS))
-    data_path: str | None = _option(None, "A .npz, MNIST's four IDX files, or a folder of images.")
+    # Other data is noticed by the SHA-256 of the pixels, not by these two.
+    dataset: str = _option("auto", "auto: data_path, MNIST or synthetic.", choices=tuple(DATASETS))
+    data_path: str | None = _option(None, "A .npz, a folder with MNIST's IDX files, or of images.")
     num_images: int | None = _setting(
-        None, "Train on the first so many images (default: all; maxout: at most 50000).", _COUNT
+        None, "Use only the first N images (default: all; maxout: at most 50000).", _COUNT
     )
     epochs: int | None = _option(None, "Train up to this epoch.", _COUNT)
     steps_per_epoch: int | None = _setting(
@@ -74,20 +73,22 @@ class Config:
     )
     spectral_norm: bool | None = _setting(None, "Spectral normalisation in D. See penalty.")
     weight_clip: float | None = _setting(
-        None, "Clip D's kernels to [-c, c]; 0: don't. See penalty.", _SIZE
+        None, "Clip D's kernels to [-c, c]; 0: off. See penalty.", _SIZE
     )
     label_smoothing: float = _setting(
-        0.0, "One-sided: moves D's target for real images this far to that for fakes.", _SHARE
+        0.0, "One-sided: moves D's target for real images by this share to that of fakes.", _SHARE
     )
     ema_decay: float | None = _setting(
-        None, "Sample from a moving average of the generator's weights; 0: don't.", _SHARE
+        None, "Sample from a moving average of the generator's weights; 0: off.", _SHARE
     )
-    max_minutes: float | None = _option(None, "Finish after this much training.", _POSITIVE)
+    max_minutes: float | None = _option(
+        None, "Finish after so many minutes, all sessions.", _POSITIVE
+    )
     model_dir: str | None = _option(None, "Run directory (default: runs/<dataset>-<arch>-<loss>).")
-    overwrite: bool = _option(False, "Start afresh in a directory that holds a run.")
-    seed: int = _setting(0, "Every random draw of the run follows from it.", _SEED)
+    overwrite: bool = _option(False, "Delete the run in the directory, and start again.")
+    seed: int = _setting(0, "Seed of every random draw of the run.", _SEED)
     fid_every: int = _setting(
-        1, "Measure the Frechet distance every so many epochs; 0: never.", _COUNT_OR_NONE
+        1, "Measure the Frechet distance every N epochs; 0: never.", _COUNT_OR_NONE
     )
     tensorboard: bool = _option(False, "Write TensorBoard logs to logs/.")
 
@@ -103,7 +104,7 @@ class Config:
             raise InputError(f"--loss={self.loss}: {error}") from error
 
     def resolve(self, available):
-        """The configuration with every default filled in, for so many available images.
+        """The configuration with every default filled in; `available` is the number of images.
 
         If none of `penalty`, `spectral_norm` and `weight_clip` is given, they are what the
         architecture lists for the loss, else what the loss needs, else the architecture's
@@ -120,7 +121,7 @@ class Config:
             config = config._with_defaults({"penalty_weight": PENALTIES[config.penalty]().weight})
         elif config.penalty_weight is not None:
             weight = config.penalty_weight
-            raise InputError(f"--penalty_weight={weight}: expected a --penalty beside it.")
+            raise InputError(f"--penalty_weight={weight}: expected together with a --penalty.")
         steps = max(1, config.num_images // (config.batch_size * config.d_steps))
         if steps > STEPS_PER_EXECUTION:
             steps -= steps % STEPS_PER_EXECUTION  # the next epoch begins with the images left over
@@ -143,13 +144,13 @@ class Config:
         )
 
     def _with_defaults(self, defaults):
-        """A copy in which fields that are None have these values, as far as they have one."""
+        """A copy with `defaults` in the fields that are None; other names are ignored."""
         names = [field.name for field in dataclasses.fields(self) if field.name in defaults]
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return dataclasses.replace(self, **{name: defaults[name] for name in names} | given)
 
     def differences(self, settings):
-        """The flags that differ from a recorded run's `settings`, a dict of all or some fields."""
+        """The flags, with recorded values, that differ from a run's `settings`, a dict."""
         names = [field.name for field in dataclasses.fields(self) if field.metadata["identity"]]
         recorded = {name: settings[name] for name in names if name in settings}
         return [f"--{n}={value}" for n, value in recorded.items() if value != getattr(self, n)]

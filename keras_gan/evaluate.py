@@ -32,11 +32,11 @@ def define_flags():
             "feature_network",
             "A .keras file: images in [-1, 1] -> features (default: mnist-cnn-v1).",
         ),
-        ("output", "(default: evaluation.json in the run directory, or beside the images)"),
+        ("output", "Where to write (default: evaluation.json, in the run or beside the images)."),
     ):
         flags.DEFINE_string(name, None, help)
     flags.DEFINE_list("metrics", None, f"Some of {', '.join(METRICS)} (default: all available).")
-    flags.DEFINE_enum("dataset", None, tuple(DATASETS), "Real images (default: of the training).")
+    flags.DEFINE_enum("dataset", None, tuple(DATASETS), "Real images (default: those of the run).")
 
 
 def read_images(path):
@@ -72,7 +72,7 @@ def read_evaluation(path):
 def main():
     if (FLAGS.model_dir is None) == (FLAGS.images is None):
         raise InputError("Give either --model_dir=RUN_DIRECTORY or --images=FILE.npy.")
-    for metric in FLAGS.metrics or [""] * (FLAGS.metrics is not None):
+    for metric in [""] if FLAGS.metrics == [] else FLAGS.metrics or []:
         if metric not in METRICS:
             raise InputError(f"--metrics={metric}: expected some of {', '.join(METRICS)}.")
     if FLAGS.images:

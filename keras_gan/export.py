@@ -16,8 +16,8 @@ def write(gan, path):
         serving_default(z: float32 [n, latent_dim]) -> {"images"}
         sample(num_images: int32 [], seed: int32 []) -> {"images"}, the same for the same seed
         latents(num_images: int32 [], seed: int32 []) -> {"z"}, those of `sample`
-        discriminator(images) -> {"probability": float32 [n, 1]} that each image is real. Only of
-            a compiled GAN: its loss says how D's logits read.
+        discriminator(images) -> {"probability": float32 [n, 1]} of being real. Only if
+            the GAN is compiled: its loss turns logits into probabilities.
     """
     scalar = tf.TensorSpec([], tf.int32)
     z = tf.TensorSpec([None, gan.latent_dim], tf.float32, name="z")

@@ -1,4 +1,4 @@
-"""Images between float arrays, uint8 arrays and PNG files. NumPy and Pillow only."""
+"""Float images -> uint8 arrays -> PNG files. NumPy and Pillow only."""
 
 import math
 

@@ -10,7 +10,7 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     sigma(W) is the largest singular value of W as a matrix [inputs, outputs], estimated by one
     power iteration in each training call (Algorithm 1). The gradient includes the derivative of
-    sigma (equation 12); that of Keras' layer of this name does not. To divide the inputs instead
+    sigma (equation 12); that of Keras' layer of this name does not. Dividing the inputs instead
     of the kernel gives the same output. The layer may be any that multiplies its inputs by a
     `kernel` of [..., outputs], such as Dense or Conv2D.
     """
@@ -50,7 +50,7 @@ class Clip(keras.constraints.Constraint):
 
 
 def constrain(network, *, spectral_norm=False, weight_clip=0.0):
-    """A new network like this one, the kernels of its dense and convolution layers constrained.
+    """A copy of `network`, with new weights and constrained dense and convolution kernels.
 
     Args:
         network: a Sequential or functional model. Its weights are not copied.

@@ -24,7 +24,7 @@ class AdversarialLoss(abc.ABC):
 
     # Whether the generator's loss compares with real images: generator(fake_logits, real_logits).
     relativistic: ClassVar[bool] = False
-    # The fields of `Config` that the loss needs, where the architecture's penalty is no use.
+    # The default regularisers of this loss, fields of `Config`, instead of the architecture's.
     regularizers: ClassVar[dict] = {}
 
     def __post_init__(self):
@@ -134,7 +134,7 @@ class Hinge(AdversarialLoss):
         return -keras.ops.mean(fake_logits)
 
     def probability(self, logits):
-        """The margin -1 reads as 0, and 1 as 1."""
+        """(logit + 1) / 2, clipped to [0, 1]: -1 gives 0, and 1 gives 1."""
         return keras.ops.clip((logits + 1) / 2, 0, 1)
 
 
@@ -184,7 +184,7 @@ class Relativistic(AdversarialLoss):
 
 
 class RelativisticAverage(Relativistic):
-    """The average form: each logit is compared with the mean logit of the other images."""
+    """The average form: each logit is compared with the mean logit of the other batch."""
 
     def discriminator(self, real_logits, fake_logits):
         """-E[log sigmoid(D(x) - E[D(G(z))])] - E[log(1 - sigmoid(D(G(z)) - E[D(x)]))]."""

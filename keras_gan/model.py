@@ -30,7 +30,7 @@ class GAN(keras.Model):
             [-sqrt(3), sqrt(3)], both of variance 1.
         ema_decay: if given, in (0, 1): keep an exponential moving average of the
             generator's weights, used by `generate` and `export`.
-        seed: an int32 from which, with the number of the step, all random draws follow.
+        seed: an int32. It and the step's number give all random draws of `fit`.
 
     `fit` and `evaluate` take batches of images in [-1, 1], or tuples that begin with them. They log
     `d_loss` with the penalty, `g_loss`, and the probabilities `d_real` = mean D(x) and `d_fake` =
@@ -78,8 +78,8 @@ class GAN(keras.Model):
                 the discriminator's loss.
             d_steps: k of Algorithm 1, discriminator updates per generator update. A batch of n
                 images given to `fit` is split into k minibatches of n / k, one for each.
-            simultaneous: take both gradients from one forward pass (with d_steps, the last), as
-                the authors' own code does. Algorithm 1, the default, alternates.
+            simultaneous: take both gradients from one forward pass (if d_steps > 1: the last
+                one), as in the authors' code. Algorithm 1, the default, alternates.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` of `keras.Model.compile`.
 
         Raises:
@@ -142,7 +142,7 @@ class GAN(keras.Model):
         return self.get_metrics_result()
 
     def _draw(self, real, k):
-        """Latents and the penalty's seed for update k of this step; seeds dropout as well."""
+        """Draws latents and the penalty's seed for update k of this step, and seeds dropout."""
         seeds.seed_layers([self.generator, self.discriminator], self.seed, self.step, k)
         z = self._latents_like(real, seeds.TRAIN, self.step, k)
         return z, seeds.fold(self.seed, seeds.PENALTY, self.step, k)
@@ -202,7 +202,7 @@ class GAN(keras.Model):
     def _update_moving_average(self):
         if self.ema_generator is None:
             return
-        # A short average at first: else the initial weights would stay in it for long.
+        # The average is short at first, so that the initial weights soon leave it.
         step = tf.cast(self.step, tf.float32)
         share = tf.maximum(1 - self.ema_decay, 10 / (step + 10))
         for average, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
@@ -227,12 +227,12 @@ class GAN(keras.Model):
         images = tf.convert_to_tensor(keras.utils.unpack_x_y_sample_weight(data)[0])
         if not images.dtype.is_floating:
             raise ValueError(f"Images are {images.dtype.name}: expected floats in [-1, 1].")
-        message = "A batch holds fewer images than d_steps."
+        message = "A batch has fewer images than d_steps: give larger batches."
         tf.debugging.assert_greater_equal(tf.shape(images)[0], at_least, message)
         return images
 
     def _latents_like(self, real, *counters):
-        """Latents [n, latent_dim] for a draw of the training, as many as images in `real`."""
+        """Latents [n, latent_dim] for a training or test step, one for each image in `real`."""
         shape = [tf.shape(real)[0], self.latent_dim]
         return seeds.LATENTS[self.latent](shape, seeds.fold(self.seed, *counters))
 
@@ -279,7 +279,7 @@ def _without_side_effects(network, inputs):
 
 
 def _at_least_float32(logits):
-    """A loss in half precision loses small terms and overflows."""
+    """Casts half precision to float32: a loss would overflow and lose small terms."""
     return logits if logits.dtype == tf.float64 else tf.cast(logits, tf.float32)
 
 

@@ -9,7 +9,7 @@ import keras
 class GoodfellowSGD(keras.optimizers.SGD):
     """Gradient descent with the schedules in the code published with Goodfellow et al. 2014.
 
-    The learning rate is divided by 1.000004 per step, until it is 1e-5 of the first one. Momentum
+    The learning rate is divided by 1.000004 per step, down to 1e-5 of `learning_rate`. Momentum
     is 0.5 in the first two epochs and rises linearly to 0.7 in epoch 251. An epoch is 500 steps:
     50,000 images in batches of 100.
     """

@@ -22,7 +22,7 @@ class GradientPenalty(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, discriminator, real, fake, seed):
-        """Returns D's logits for `real` and for `fake` and the penalty, from one pass if it can.
+        """Returns logits of `real` [n, 1], logits of `fake` [n, 1], and the penalty, a scalar.
 
         Args:
             discriminator: images [n, H, W, C] -> logits [n, 1].
@@ -104,7 +104,7 @@ class WassersteinGradientPenalty(_UnitSlope):
 class DRAGAN(_UnitSlope):
     """DRAGAN (Kodali et al. 2017): near the real images.
 
-    As in the authors' code, the line leads from a real image to the same image with uniform noise
+    As in the authors' code, the line goes from a real image to the same image with uniform noise
     added, of 0 to half the standard deviation of the batch's pixels.
     """
 

@@ -1,6 +1,6 @@
 """Everything about the folder of a run: its files, and whether a run may begin or resume there.
 
-Files are written under a temporary name and then renamed, so that there is never half of one.
+JSON files and exports are written under a temporary name and then renamed: never half of one.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from keras_gan import InputError, __version__
 # The SavedModel of each state.
 EXPORTS = {"last": "export", "best": "export-best"}
 
-# The epoch of a SavedModel, in the folder that TensorFlow leaves to others.
+# Where a SavedModel records its epoch: TensorFlow leaves assets.extra to the user.
 _EPOCH = "assets.extra/run.json"
 
 
@@ -39,7 +39,7 @@ class RunDirectory:
         self._files += [self.curves, self.logs, self.evaluation, self.config]
 
     def check(self, config, dataset):
-        """Whether a run with this resolved `Config` and `data.Images.record` resumes here.
+        """True if a run of the resolved `config` on `dataset`, an `Images.record`, resumes here.
 
         Raises:
             InputError: if the directory holds another run, or files of something else.
@@ -51,7 +51,7 @@ class RunDirectory:
                 found = f"holds {file.name} and no config.json"
                 raise InputError(f"--model_dir={self.path}: {found}: choose another one.")
             return False
-        record = read_record(self.config)  # may raise, also with overwrite: not ours to delete
+        record = read_record(self.config)  # raises for another program's file, even with overwrite
         if config.overwrite:
             return False
         differing = config.differences(record["settings"])
@@ -79,14 +79,14 @@ class RunDirectory:
         write_json(self.config, {"settings": settings, "dataset": dataset, "versions": versions()})
 
     def trim_history(self, epochs):
-        """Deletes the lines of epochs that no checkpoint has completed: all but `epochs`."""
+        """Keeps the header and the first `epochs` rows: later epochs have no checkpoint."""
         if self.history.exists():
             lines = self.history.read_bytes().splitlines(keepends=True)  # the first is the header
             with replacing(self.history) as temporary:
                 temporary.write_bytes(b"".join(lines[: epochs + 1]))
 
     def export(self, gan, state, epoch):
-        """Writes the SavedModel of a state, a key of `EXPORTS`, and in it the epoch."""
+        """Writes the SavedModel of `state`, a key of `EXPORTS`, with its epoch inside."""
         with replacing(self.exports[state]) as temporary:
             gan.export(temporary)
             (temporary / _EPOCH).parent.mkdir()
@@ -102,8 +102,8 @@ class RunDirectory:
 
 @contextlib.contextmanager
 def replacing(path):
-    """Yields a temporary path beside `path`, which replaces it once the block has succeeded."""
-    temporary = path.with_suffix(".tmp")
+    """Yields a temporary path. After the block, if nothing was raised, it replaces `path`."""
+    temporary = path.with_name(path.name + ".tmp")
     _remove(temporary)
     yield temporary
     if path.is_dir():
@@ -141,7 +141,7 @@ def versions():
 
 
 def find_export(model_dir, checkpoint="last"):
-    """The folder of a SavedModel: in a run directory, of a key of `EXPORTS`, or `model_dir`."""
+    """The SavedModel of a run's state, a key of `EXPORTS`, or `model_dir` itself; or InputError."""
     if model_dir is None:
         raise InputError("--model_dir is missing: expected a run directory or a SavedModel.")
     root = Path(model_dir)

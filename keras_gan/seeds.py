@@ -1,4 +1,4 @@
-"""Every seed and every latent.
+"""The seeds of training and sampling: latents, penalties, dropout.
 
 Draws are stateless: each follows from the model's seed, a stream and counters such as the step. So
 nothing needs to be saved for a resumed training to draw what an uninterrupted one would have.
@@ -8,7 +8,7 @@ import math
 
 from keras_gan.backend import tf
 
-# Draws with equal counters come from streams that never meet.
+# One stream for each purpose: equal counters in two streams give different draws.
 TRAIN, TEST, LAYERS, SAMPLE, PENALTY = range(5)
 
 LATENTS = {  # both of mean 0 and variance 1
@@ -30,7 +30,7 @@ def fold(seed, stream, *counters):
 def seed_layers(networks, seed, *counters):
     """Sets the state of every random layer (dropout, noise) of the networks.
 
-    Keras keeps this state in `variables` and not in `weights`, so no checkpoint holds it.
+    Keras keeps this state in `variables` and not in `weights`, so no checkpoint contains it.
     """
     weights = {id(weight) for network in networks for weight in network.weights}
     variables = [variable for network in networks for variable in network.variables]

@@ -1,4 +1,4 @@
-"""`run(config)`: what `python train.py` does."""
+"""`run(config)`: what `python train.py` does: train or resume in a run directory, and export."""
 
 import importlib.util
 import math
@@ -20,7 +20,7 @@ def run(config, on_checked=lambda: None):
 
     Args:
         config: a `Config`.
-        on_checked: called after the checks, before TensorFlow is imported.
+        on_checked: called after the checks. TensorFlow is imported after it, or for a download.
 
     Returns:
         The path of the run directory.
@@ -43,8 +43,11 @@ def run(config, on_checked=lambda: None):
     from keras_gan.callbacks import Checkpoint
 
     gan = build(config, source.images)
+    if not resumes:
+        directory.clear()
+        print(f"Training {config.arch} with {config.loss} on {source.name}, into {directory.path}.")
+    checkpoint = Checkpoint(gan, directory.checkpoints)
     if resumes:
-        checkpoint = Checkpoint(gan, directory.checkpoints)
         checkpoint.restore()
         if _finished(config, checkpoint) and directory.exported_epoch("last") == checkpoint.epoch:
             more = "--epochs or --max_minutes" if config.max_minutes else "--epochs"
@@ -53,10 +56,6 @@ def run(config, on_checked=lambda: None):
             print(f"{directory.path} is finished: {done}. {advice}.")
             return directory.path
         print(f"Resuming {directory.path} after epoch {checkpoint.epoch} of {config.epochs}.")
-    else:
-        directory.clear()
-        checkpoint = Checkpoint(gan, directory.checkpoints)
-        print(f"Training {config.arch} with {config.loss} on {source.name}, into {directory.path}.")
     directory.write_config(config, source.record)
     if not _finished(config, checkpoint):
         directory.trim_history(checkpoint.epoch)
@@ -138,9 +137,10 @@ def _fit(gan, images, config, directory, checkpoint):
 
 
 def _export(gan, directory, checkpoint):
-    directory.export(gan, "last", checkpoint.epoch)
     try:
         if checkpoint.restore(best=True):
             directory.export(gan, "best", checkpoint.epoch)
     except InputError as error:  # a damaged best state
         print(error, file=sys.stderr)
+    checkpoint.restore()
+    directory.export(gan, "last", checkpoint.epoch)  # at the end: then the run is finished

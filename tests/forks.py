@@ -1,7 +1,7 @@
 """Runs the commands in forks of a process that has imported TensorFlow, which takes seconds.
 
-A fork is a process of its own: flags, exit status, signals and TensorFlow's set-up are a user's.
-What it can't show, start-up itself, is tested in fresh processes.
+Flags, exit status, signals and TensorFlow's set-up are as for a user. Only the start-up differs:
+fresh processes test it.
 """
 
 import multiprocessing

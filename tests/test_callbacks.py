@@ -25,7 +25,7 @@ def test_sample_grid_writes_the_same_latents_each_epoch(tmp_path):
 
 
 def train(directory, epochs, stop_after=None):
-    """As `training.run` does it: resumes from what `directory` holds."""
+    """Resumes from `directory`, as `training.run` does."""
     gan = small_gan(ema_decay=0.9)
     checkpoint = callbacks.Checkpoint(gan, directory, max_to_keep=2)
     checkpoint.restore()
@@ -47,7 +47,7 @@ def train(directory, epochs, stop_after=None):
 
 
 class StopIn(keras.callbacks.Callback):
-    """Ends the program, so to speak, in the middle of an epoch."""
+    """Raises in the middle of an epoch, as if the program ended."""
 
     def __init__(self, step):
         super().__init__()
@@ -116,7 +116,7 @@ def test_distance_stands_in_the_logs(tmp_path):
         ],
     ).history
     assert list(np.isnan(logs["fid"])) == [True, False, True, False]
-    # Of floats; the callback takes uint8.
+    # This is computed from floats; the callback rounds to uint8.
     real, fake = (x.reshape(-1, 16) for x in (images(300), gan.generate(100, seed=3)))
     assert logs["fid"][3] == pytest.approx(scores.frechet_distance(real, fake), rel=0.01)
     with open(history) as file:
@@ -143,7 +143,7 @@ def test_distance_of_a_dead_generator_is_not_a_number():
 
 
 class Fid(keras.callbacks.Callback):
-    """Stands for FrechetDistance, with these values; keeps the weights of each epoch."""
+    """A stub for FrechetDistance, with these values; keeps the weights of each epoch."""
 
     def __init__(self, values):
         super().__init__()
@@ -180,7 +180,7 @@ def test_state_of_the_least_distance_is_kept(tmp_path):
     fid = Fid([np.nan, 5.0, 3.0, 4.0, np.nan, 3.5, 2.0, 2.5])
     assert fit_with(fid, tmp_path, 4) == 3
     assert [path.name for path in (tmp_path / "best").glob("*.index")] == ["ckpt-3.index"]
-    assert fit_with(fid, tmp_path, 6) == 3  # 3.5 is less than what this process has seen
+    assert fit_with(fid, tmp_path, 6) == 3  # the resumed process knows the earlier 3.0
     assert fit_with(fid, tmp_path, 8) == 7
 
 

@@ -1,4 +1,4 @@
-"""The commands as a user runs them: in processes of their own, judged by what they leave."""
+"""The commands as a user runs them: in separate processes; the files they write are checked."""
 
 import csv
 import json
@@ -153,7 +153,7 @@ def checkpoint_values(directory, folder="checkpoints"):
 
 
 def kill_when(process, condition):
-    """SIGKILL as soon as a condition holds."""
+    """Kills the process as soon as the condition is true."""
     while not condition():
         assert process.is_alive(), "the run ended before it was killed"
         time.sleep(0.005)
@@ -379,7 +379,10 @@ MISTAKES = {
     ),
     "no number": (["--epochs=many"], "--epochs=many"),
     "no penalty": (["--penalty=r3"], "--penalty=r3: value should be one of"),
-    "weight of none": (["--arch=maxout", "--penalty_weight=2"], "--penalty_weight=2.0: expected a"),
+    "weight of none": (
+        ["--arch=maxout", "--penalty_weight=2"],
+        "--penalty_weight=2.0: expected together",
+    ),
     "no target": (["--loss=wasserstein", "--label_smoothing=0.1"], "the Wasserstein loss has no"),
     "below zero": (["--fid_every=-1"], "--fid_every=-1: expected at least 0"),
 }
@@ -442,7 +445,7 @@ def test_flags_answer_within_a_second(flags, fresh_command):
         fresh_command("train.py", *flags)
         return time.monotonic() - begin
 
-    # Beside other work not always: but a command that waits for something never does.
+    # A busy machine may be slow once; a command that imports TensorFlow is slow every time.
     assert any(seconds() < 1 for _ in range(10))
 
 

@@ -97,7 +97,9 @@ def test_number_of_images():
 def test_settings_that_contradict_each_other():
     with pytest.raises(InputError, match="--loss=wasserstein: label_smoothing=0.1: the Wasserst"):
         Config(loss="wasserstein", label_smoothing=0.1)
-    with pytest.raises(InputError, match="--penalty_weight=2.0: expected a --penalty beside it"):
+    with pytest.raises(
+        InputError, match="--penalty_weight=2.0: expected together with a --penalty"
+    ):
         Config(penalty_weight=2.0, penalty="none", batch_size=1).resolve(10)
 
 

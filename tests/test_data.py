@@ -160,7 +160,7 @@ def bad_inputs(folder):
             npz("pickled.npz", x_train=np.array([{}], object)),
             "expected a .npz with x_train",
         ),
-        "no x_train": (npz("other.npz", images=images), "holds no x_train"),
+        "no x_train": (npz("other.npz", images=images), "it has no x_train"),
         "one array": (file("npy.npz", one.getvalue()), "expected a .npz with x_train"),
         "floats": (npz("floats.npz", x_train=images / 255), "float64 [6, 5, 4], expected uint8"),
         "no images": (npz("zero.npz", x_train=images[:0]), "at least one image"),

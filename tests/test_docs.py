@@ -1,4 +1,4 @@
-"""README.md and docs/: their Python runs, their links lead somewhere, their flags exist."""
+"""README.md and docs/: the Python blocks run, the links have targets, the flags exist."""
 
 import re
 
@@ -22,7 +22,7 @@ FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 @pytest.fixture
 def registries():
-    """The registries forget what a page adds to them."""
+    """Removes from the registries what a page has added."""
     before = [(registry, dict(registry)) for registry in (METRICS, LOSSES, PENALTIES)]
     yield
     for registry, entries in before:

@@ -1,4 +1,4 @@
-"""The evaluation on digits: what its scores say of images whose fault is known, and its command."""
+"""The evaluation on digits: its scores for images with known faults, and its command."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The folders show which way data flows; imports run that way and no other."""
+"""Imports follow the direction of the data, never the other way."""
 
 import ast
 import subprocess

@@ -76,7 +76,7 @@ def density(x, mean, deviation):
 
 
 def one_dimensional(loss, g_mean, g_deviation):
-    """Real data from N(1, 1), a generator that stays at N(g_mean, g_deviation), D trained."""
+    """Trains D: real data from N(1, 1), a fixed generator of N(g_mean, g_deviation)."""
     keras.utils.set_random_seed(1)
     generator = keras.Sequential([keras.Input([1]), L.Dense(1)])
     generator.set_weights([np.array([[g_deviation]]), np.array([g_mean])])
@@ -124,7 +124,7 @@ def test_k_discriminator_updates_per_generator_update():
 
 @keras.saving.register_keras_serializable("tests")
 class Recorder(L.Layer):
-    """Passes its input on and keeps what passed."""
+    """Returns its input and records it."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -305,7 +305,7 @@ def test_noise_and_dropout_follow_from_the_seed():
 
 
 def test_every_update_of_every_step_draws_anew():
-    """Each forward pass of a generator that is nothing but dropout shows other zeros."""
+    """The generator is only dropout: each forward pass must have other zeros."""
     recorder = Recorder()
     z = keras.Input([3])
     ones = L.Dense(50)(z)
@@ -479,7 +479,7 @@ def test_batches_that_cannot_be_trained_on():
     gan = small_gan(d_steps=3)
     with pytest.raises(ValueError, match=r"Images are uint8: expected floats in \[-1, 1\]"):
         gan.fit(np.zeros([8, 4, 4, 1], np.uint8), batch_size=4, verbose=0)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="fewer images than d_steps"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="fewer images than d_steps: give"):
         gan.fit(dataset(10, 8), verbose=0)  # the last batch holds two
 
 

@@ -95,7 +95,7 @@ def test_dragan_stays_near_the_real_images():
     steps = (steps - REAL) / (REAL.std() / 2)
     assert 0 <= steps.min() < steps.max() < 1
     assert len(set(steps.ravel())) == steps.size
-    # A share of the line, uniform and one for each image, of noise that is uniform: 1/2 * 1/2.
+    # The mean step is 1/2 (uniform share, one per image) times 1/2 (uniform noise).
     points.clear()
     zeros = tf.concat([tf.zeros([1000, 2, 3, 1]), tf.ones([1000, 2, 3, 1])], 0)  # std 1/2
     DRAGAN()(discriminator, zeros, zeros, SEED)

@@ -1,4 +1,4 @@
-"""The folder of a run: what may begin or resume there, and files that are never half written."""
+"""The folder of a run: which runs may begin or resume there; files are written as a whole."""
 
 import dataclasses
 import json
@@ -108,17 +108,17 @@ def test_a_file_or_folder_is_replaced_as_a_whole(tmp_path):
         with pytest.raises(KeyboardInterrupt):
             interrupted(path)
     assert before.items() <= tree(tmp_path).items()
-    write_json(record, {"b": 2})  # over what the interrupted one has left
+    write_json(record, {"b": 2})  # the interrupted write has left a temporary file
     assert json.loads(record.read_text()) == {"b": 2}
     with replacing(folder) as temporary:
         temporary.mkdir()
         (temporary / "new").write_text("")
     assert [path.name for path in folder.iterdir()] == ["new"]
-    assert not folder.with_suffix(".tmp").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["export", "record.json"]
 
 
 class Exported:
-    """Stands for a GAN."""
+    """A stub for a GAN."""
 
     def export(self, path):
         path.mkdir()

@@ -223,7 +223,7 @@ def test_parzen_log_likelihood_by_brute_force(monkeypatch):
 
 def test_parzen_log_likelihood_far_away_does_not_underflow():
     found = scores.parzen_log_likelihood(np.zeros([1, 784]), np.ones([1, 784]), np.ones([1, 784]))
-    # Alone in the middle of nowhere: the widest window, and one Gaussian's logarithm.
+    # Far from all samples: the widest window, and the logarithm of one Gaussian.
     expected = -784 / 2 - 784 / 2 * math.log(2 * math.pi)
     assert found == pytest.approx((expected, 0, 1), rel=1e-6)
 

@@ -31,7 +31,7 @@ class Images:
 
     @functools.cached_property
     def sha256(self):
-        """The digest of the pixels, N x H x W x C bytes. The kind of file does not matter."""
+        """The SHA-256 of the pixels, N x H x W x C bytes; independent of the file format."""
         return hashlib.sha256(np.ascontiguousarray(self.images)).hexdigest()
 
     @property
@@ -49,11 +49,11 @@ def load(dataset="auto", data_path=None, split="train"):
     """Loads `Images` by name, or from the user's file or folder.
 
     Args:
-        dataset: a key of `DATASETS`. "auto" is what `data_path` holds; without one it is MNIST, or
-            the synthetic digits where MNIST can't be had.
+        dataset: a key of `DATASETS`. "auto": the images in `data_path`; without it MNIST, or
+            synthetic digits if MNIST can't be had.
         data_path: a `.npz` with `x_train` (uint8 [N, H, W] or [N, H, W, C]), a folder with
             the IDX files of MNIST, or a folder of images.
-        split: "train" or "test".
+        split: "train" or "test". An InputError if there are no such images.
     """
     if dataset not in DATASETS:
         raise InputError(f"--dataset={dataset!r}: expected one of {', '.join(DATASETS)}.")
@@ -148,11 +148,11 @@ def _find(name):
         root = Path(root).expanduser()
         if not root.exists():
             raise InputError(f"{ENVIRONMENT_VARIABLE}={root}: no such file or folder.")
-        whole = root.is_file() or any(root.glob("train-images*"))  # no folder of several datasets
-        inside = [root / f"{name}.npz", root / name.replace("_", "-")]
-        for path in inside if not whole else [root] * (name == "mnist"):
-            if path.exists():
-                return path
+        paths = [root / f"{name}.npz", root / name.replace("_", "-")]
+        if root.is_file() or any(root.glob("train-images*")):
+            paths = [root] if name == "mnist" else []  # `root` is one dataset
+        for path in filter(Path.exists, paths):
+            return path
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets"
     if name == "mnist":
         return home / "mnist.npz" if (home / "mnist.npz").exists() else None
@@ -161,7 +161,7 @@ def _find(name):
 
 
 def _require_server(name):
-    """Raises within DOWNLOAD_TIMEOUT. A socket's timeout does not limit the look-up of a name."""
+    """Raises a _NotFoundError after DOWNLOAD_TIMEOUT at most, even if the DNS look-up hangs."""
     outcome = [TimeoutError(f"no answer within {DOWNLOAD_TIMEOUT} s")]
     request = urllib.request.Request(f"{DOWNLOADS}mnist.npz", method="HEAD")
 

@@ -31,7 +31,7 @@ def read(path, split="train"):
 
 
 def checked(path, images, labels):
-    """(images [N, H, W, C], labels) as `read` returns them; `path` goes into the errors."""
+    """Checks arrays: (images [N, H, W, C], labels), or an InputError that names `path`."""
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         found = f"{images.dtype} {list(images.shape)}"
         raise InputError(f"{path}: images {found}, expected uint8 [N, H, W] or [N, H, W, C].")
@@ -58,7 +58,7 @@ def _read_npz(path, split):
         with open(path, "rb") as file:
             arrays = np.load(file, allow_pickle=False)
             if f"x_{split}" not in arrays:
-                raise KeyError(f"holds no x_{split}")
+                raise KeyError(f"it has no x_{split}")
             return arrays[f"x_{split}"], arrays.get(f"y_{split}")
     except Exception as error:  # NumPy and zipfile raise all sorts for a damaged or pickled file
         reason = first_line(error)

@@ -16,13 +16,13 @@ from keras_gan.run_directory import RunDirectory, find_export, read_record, vers
 def evaluate_run(
     model_dir, checkpoint="last", num_images=10_000, seed=0, dataset=None, data_path=None, **options
 ):
-    """Scores samples of a trained generator. Arguments not named here: `evaluate_images`.
+    """Scores samples of a trained generator. `options`: see `evaluate_images`.
 
     Args:
         model_dir: a run directory, or the folder of a SavedModel.
         checkpoint: "last" or "best".
-        num_images, seed: how many samples to draw, and the seed of their latents.
-        dataset, data_path: the real images; by default those of the training.
+        num_images, seed: how many samples to draw; the seed of their latents and of the noise.
+        dataset, data_path: the real images; by default the run's, for a bare SavedModel "auto".
 
     Raises:
         InputError: also if there is no SavedModel, or the real images are not the training's.
@@ -104,16 +104,16 @@ def _compare(
         for column, samples in columns.items():
             if progress:
                 progress(f"[{i + 1}/{len(chosen)}] {metric} of {column}")
-            if metric == "parzen" and column == "real":
-                # Windows around the test images themselves would measure nothing.
-                samples = Samples(reference.train.images[VALIDATION:][: len(samples)])
             try:
+                if metric == "parzen" and column == "real":
+                    # Test images would score themselves: take training images instead.
+                    samples = Samples(reference.train.images[VALIDATION:][: len(samples)])
                 for name, value in evaluate(samples, reference, [metric]).items():
                     scores.setdefault(name, dict.fromkeys(columns))[column] = value
-            except UnavailableError as error:
-                if column == "model" and metrics is not None:
+            except InputError as error:
+                if column == "model" and (metrics or not isinstance(error, UnavailableError)):
                     raise
-                unavailable[metric] = str(error)
+                unavailable.setdefault(metric, str(error))
     digest = data.Images("", columns["model"].images).sha256
     return {
         "samples": {**source, "count": len(images), "sha256": digest},

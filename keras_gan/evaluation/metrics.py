@@ -40,7 +40,7 @@ def evaluate(samples, reference, metrics=None):
 
 
 def _neighbours(s, r):
-    """(real, fake) features, as many real ones as fake, up to PAIRS."""
+    """(real, fake) features; as many real images as fake ones, at most PAIRS."""
     return r.train.features[: min(PAIRS, len(s))], s.features
 
 
@@ -49,28 +49,28 @@ def _parzen(s, r):
     return scores.parzen_log_likelihood(*(np.asarray(x, np.float32) / 255 for x in parts))
 
 
-def _named(*names):
-    return lambda values: dict(zip(names, values, strict=True))
+def _named(values, *names):
+    return dict(zip(names, values, strict=True))
 
 
 # Each takes (Samples, Reference) and gives one value, or a dict of several.
 METRICS = {
     "fid": lambda s, r: scores.frechet_distance(r.train.moments, s.features),
     "fid_infinity": lambda s, r: scores.frechet_distance_infinity(r.train.moments, s.features),
-    "kid": lambda s, r: _named("kid", "kid_error")(
-        scores.kernel_distance(r.train.features[:PAIRS], s.features)
+    "kid": lambda s, r: _named(
+        scores.kernel_distance(r.train.features[:PAIRS], s.features), "kid", "kid_error"
     ),
-    "precision_recall": lambda s, r: _named("precision", "recall")(
-        scores.precision_recall(*_neighbours(s, r))
+    "precision_recall": lambda s, r: _named(
+        scores.precision_recall(*_neighbours(s, r)), "precision", "recall"
     ),
-    "density_coverage": lambda s, r: _named("density", "coverage")(
-        scores.density_coverage(*_neighbours(s, r))
+    "density_coverage": lambda s, r: _named(
+        scores.density_coverage(*_neighbours(s, r)), "density", "coverage"
     ),
     "classifier_score": lambda s, r: scores.classifier_score(s.probabilities),
     "modes": lambda s, r: scores.modes_covered(r.train.histogram, s.histogram),
     "class_kl": lambda s, r: scores.class_kl(r.train.histogram, s.histogram),
     "class_histogram": lambda s, r: s.histogram.tolist(),
-    "parzen": lambda s, r: _named("parzen", "parzen_error", "parzen_sigma")(_parzen(s, r)),
+    "parzen": lambda s, r: _named(_parzen(s, r), "parzen", "parzen_error", "parzen_sigma"),
     "acceptance": lambda s, r: scores.acceptance_rate(s.acceptance),
     "noise": lambda s, r: scores.noise_energy(s.images) / r.noise_energy,
     "memorisation": lambda s, r: (

@@ -19,8 +19,8 @@ NETWORK_SHA256 = "c289fb3234b1c0a997886364e06e35707053b5e025c9d4de9f4206bb155a15
 def build_mnist_cnn():
     """An untrained classifier: digits [n, 28, 28, 1] -> features [n, 384], probabilities [n, 10].
 
-    The features are the averaged input of the last convolution. Of the variance of its output 82 %
-    lies between the classes (here: 49 %): a distance there would measure little but the classes.
+    The features are the averaged input of the last convolution. 49 % of their variance lies between
+    the classes, of that layer's output 82 %: a distance there would measure little but the classes.
     """
 
     def block(x, filters, kernel_size, strides):
@@ -42,7 +42,7 @@ def build_mnist_cnn():
 def default_network():
     """`mnist-cnn-v1`, a `FeatureNetwork` for digits of 28 x 28 x 1."""
     if hashlib.sha256(NETWORK.read_bytes()).hexdigest() != NETWORK_SHA256:
-        raise InputError(f"{NETWORK}: damaged: install keras_gan anew.")
+        raise InputError(f"{NETWORK}: damaged: reinstall keras_gan.")
     model = build_mnist_cnn()
     with np.load(NETWORK) as arrays:
         model.set_weights([arrays[name] for name in arrays.files])
@@ -51,7 +51,7 @@ def default_network():
 
 
 def read_network(path):
-    """The `FeatureNetwork` of a .keras file."""
+    """The `FeatureNetwork` of a .keras file; an InputError if it can't be read."""
     path = Path(path)
     try:
         model = keras.models.load_model(path, compile=False)
@@ -90,7 +90,7 @@ class FeatureNetwork:
 
     def __call__(self, images, batch_size=500):
         """uint8 [n, H, W, C] -> a dict of float32 arrays, n rows each."""
-        if images.shape[-1] != self.image_shape[-1] == 1:
+        if self.image_shape[-1] == 1 and images.shape[-1] > 1:
             channels = [self(images[..., c : c + 1]) for c in range(images.shape[-1])]
             outputs = {"features": np.concatenate([c["features"] for c in channels], axis=1)}
             if "probabilities" in channels[0]:

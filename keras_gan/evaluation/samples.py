@@ -50,7 +50,7 @@ class Samples:
         return len(self.images)
 
     def head(self, count):
-        """The first `count` in that order: a random choice, always the same."""
+        """A fixed random choice of `count` images: the first in sorted order."""
         return Samples(self.images[:count], self.network, self._discriminator)
 
     @functools.cached_property

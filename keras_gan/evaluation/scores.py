@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_gan import InputError
 
-BLOCK = 2**23  # distances held at a time
+BLOCK = 2**23  # distances in memory at once
 
 
 class UnavailableError(InputError):
@@ -124,7 +124,7 @@ def density_coverage(real, fake, k=5):
 
 
 def _inside(centers, points, k):
-    """The number of centers' k-NN balls around each point, and of points in each ball."""
+    """The numbers of centers' k-NN balls that contain each point, and of points in each ball."""
     for rows in (centers, points):
         _require(rows, k + 1, "A score by k nearest neighbours")
     # The nearest to each center is itself.
@@ -173,7 +173,7 @@ def class_kl(real_histogram, fake_histogram):
     real, fake = np.asarray(real_histogram), np.asarray(fake_histogram)
     some = fake > 0
     if np.any(real[some] == 0):
-        raise UnavailableError("The samples have a class that no real image has: infinite.")
+        raise UnavailableError("KL is infinite: the samples have a class that no real image has.")
     return float(np.sum(fake[some] * np.log(fake[some] / real[some])))
 
 
@@ -213,7 +213,7 @@ def parzen_log_likelihood(samples, validation, test, sigmas=None):
 
 
 def noise_energy(images):
-    """The mean square of what a 3 x 3 median filter changes in uint8 images, scaled to [0, 1]."""
+    """The mean squared change by a 3 x 3 median filter, of uint8 images scaled to [0, 1]."""
     total = 0.0
     for part in np.array_split(images, -(-len(images) // 500)):
         edged = np.pad(part, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
@@ -237,4 +237,4 @@ def acceptance_rate(probabilities):
 
 def _require(rows, minimum, what):
     if len(rows) < minimum:
-        raise InputError(f"{what} needs at least {minimum} images, got {len(rows)}.")
+        raise InputError(f"{what} needs at least {minimum} images, got {len(rows)}: give more.")

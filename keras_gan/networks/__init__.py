@@ -1,4 +1,4 @@
-"""The architectures: a generator, a discriminator and the settings they train with."""
+"""The architectures: builders of both networks, and their default settings and penalty."""
 
 import dataclasses
 import functools
@@ -17,8 +17,8 @@ def adam(learning_rate, beta_2=0.999):
 class Architecture:
     """Builders of two networks, and their defaults for the fields of `Config` of the same names.
 
-    `penalty` goes with every loss that does not say itself what it needs. `regularizers` are the
-    exceptions: a loss -> the fields of `Config` to take with it.
+    `penalty` is the default for every loss that has no `regularizers` of its own. The field
+    `regularizers` has exceptions: a loss -> fields of `Config`.
     """
 
     generator: Callable  # (latent_dim, image_shape) -> keras.Model

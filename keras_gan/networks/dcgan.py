@@ -1,7 +1,7 @@
 """DCGAN (Radford et al. 2015) at the size of MNIST.
 
 It follows the rules of section 3: strided convolutions and no pooling, no dense hidden layers, ReLU
-and batch normalisation in G, tanh at its output, LeakyReLU in D. One rule is broken: D has no batch
+and batch normalisation in G, tanh at its output, LeakyReLU in D. One difference: D has no batch
 normalisation and is trained with R1 instead. docs/benchmarks.md says how this was chosen.
 """
 
