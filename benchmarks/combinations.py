@@ -1,15 +1,11 @@
-"""Which losses train with which regularisers? Classes of digits after 500 steps.
+"""Which losses train with which regularisers? The tables of docs/benchmarks.md.
 
 python -m benchmarks.combinations [ARCH ...]
-
-A cell is how many of MNIST's ten classes are among 1,000 samples after 500 steps with the other
-settings at their defaults (`modes` of `keras_gan.evaluate`), and their Frechet distance. The
-results are in docs/benchmarks.md.
 """
 
 import sys
 
-from benchmarks.common import build, markdown
+from benchmarks.common import build, markdown, train
 from keras_gan import data
 from keras_gan.backend import configure_tensorflow, keras
 from keras_gan.losses import LOSSES
@@ -27,8 +23,8 @@ def outcome(images, reference, settings):
     from keras_gan.evaluation import Samples, evaluate
 
     keras.backend.clear_session()
-    gan, images, config = build(images, settings | {"steps_per_epoch": 500})
-    gan.fit(data.batches(images, config.batch_size), steps_per_epoch=500, verbose=0, shuffle=False)
+    gan, images, config = build(images, settings)
+    list(train(gan, images, config.batch_size, [500]))
     try:
         scores = evaluate(Samples(gan.generate(1000)), reference, ["modes", "fid"])
     except ValueError as error:
