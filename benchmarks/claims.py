@@ -1,8 +1,7 @@
 """The papers' claims, and the tables and figures made from the study's rows.
 
-python -m benchmarks.claims                       writes docs/claims.md, README.md, docs/study/
-python -m benchmarks.claims BLOCK                 prints one block
-python -m benchmarks.claims samples FOLDER SEED   draws the sample grids that the study left there
+python -m benchmarks.claims           writes docs/claims.md, README.md, docs/study/
+python -m benchmarks.claims BLOCK     prints one block
 
 CLAIMS is the list. A page has blocks, from `<!-- study: NAME -->` to `<!-- end -->`, where NAME is
 that of a claim or of one of the other BLOCKS.
@@ -14,7 +13,6 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -173,7 +171,8 @@ def with_millions(rows):
 
 
 def ratio(score, name=None):
-    return name or f"ratio of `{score}`", lambda of: tables.ratio(of, score)
+    """Of `paired` rows: `a` divided by `b`."""
+    return name or f"ratio of `{score}`", lambda of: interval(of[score] / of[f"{score}_b"])
 
 
 def median(score, name=None):
@@ -184,9 +183,8 @@ def collapsed(modes, name):
     return name, lambda of: sum(of[modes] < CLASSES)
 
 
-def correlation(of):
-    within = (of["over"] == WITHIN).all()
-    return tables.correlation_within(of) if within else tables.correlation(of)
+def correlation(name):
+    return name, lambda of: tables.correlation(of, within=(of["over"] == WITHIN).all())
 
 
 CLAIMS = [
@@ -272,7 +270,7 @@ CLAIMS = [
         question="Does `acceptance` rank runs as the Fréchet distance does?",
         rows=groups_of_losses,
         by=["over"],
-        measure=("rank correlation with `fid`", correlation),
+        measure=correlation("rank correlation with `fid`"),
         bound=Bound("below", -0.5),
         also=[("runs", len)],
         number=("all runs", "rank correlation {}"),
@@ -366,19 +364,13 @@ def write(study, folder):
     for page in PAGES:
         (folder / page).write_text(rendered((ROOT / page).read_text(), study))
     for claim in CLAIMS:
-        save(folder, claim.name, claim.draw, claim, study)
-
-
-def save(folder, name, draw, *arguments):
-    figure = Figure(layout="constrained")
-    draw(figure, *arguments)
-    figure.savefig(folder / FIGURES / f"{name}.png")
+        figure = Figure(layout="constrained")
+        claim.draw(figure, claim, study)
+        figure.savefig(folder / FIGURES / f"{claim.name}.png")
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["samples", folder, seed]:
-            save(ROOT, "samples", figures.samples, Path(folder), seed)
         case [name]:
             print(BLOCKS[name](tables.read()))
         case _:

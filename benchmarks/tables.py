@@ -15,8 +15,9 @@ from scipy import stats
 
 from benchmarks.common import ROOT
 
-TABLE = ROOT / "benchmarks" / "study.csv"  # a row for each run and moment of scoring
-COURSES = ROOT / "benchmarks" / "study-courses.csv"  # logs during some of the runs
+FOLDER = ROOT / "benchmarks"
+TABLE = "study.csv"  # a row for each run and moment of scoring
+COURSES = "study-courses.csv"  # logs during some of the runs
 KEY = ("part", "arch", "loss", "setting", "seed", "mark")
 # Tables have the networks, settings and losses in this order; others follow as they come.
 ORDER = (
@@ -38,8 +39,10 @@ class Study(NamedTuple):
     courses: pd.DataFrame
 
 
-def read(table=TABLE, courses=COURSES):
-    rows, courses = (pd.read_csv(path, dtype=dict.fromkeys(KEY, str)) for path in (table, courses))
+def read(folder=FOLDER):
+    rows, courses = (
+        pd.read_csv(folder / name, dtype=dict.fromkeys(KEY, str)) for name in (TABLE, COURSES)
+    )
     rows.loc[rows["fid"].isna(), [*WORST]] = [*WORST.values()]
     timed = rows["mark"].str.endswith("s")
     rows.insert(0, "after", timed.map({False: "equal steps", True: "equal time"}))
@@ -79,28 +82,17 @@ def interval(values, statistic=np.median):
     return value, float(low), float(high)
 
 
-def ratio(pairs, score):
-    """The interval of `score` of `a` divided by that of `b`, from `paired` rows."""
-    return interval(pairs[score] / pairs[f"{score}_b"])
+def correlation(rows, within=False):
+    """The interval of the rank correlation of `acceptance` and `fid`.
 
-
-def correlation(rows):
-    """The interval of the rank correlation of `acceptance` and `fid` over all rows.
-
-    Rows that differ in the seed alone are resampled together.
+    It is that over all rows, where rows that differ in the seed alone are resampled together; or
+    `within` one network, setting and loss over their seeds, and the mean of these.
     """
-    return interval(_by_seed(rows), _spearman)
-
-
-def correlation_within(rows):
-    """The interval of the mean rank correlation over the seeds of one network, setting and loss."""
-    return interval([_spearman(cell, axis=0) for cell in _by_seed(rows)], np.mean)
-
-
-def _by_seed(rows):
-    """[networks, settings and losses; seeds; acceptance and fid]"""
     cells = rows.groupby(["arch", "setting", "loss"], sort=False)
-    return np.stack([of[["acceptance", "fid"]] for _, of in cells])
+    pairs = np.stack([of[["acceptance", "fid"]] for _, of in cells])  # [cells, seeds, 2]
+    if within:
+        return interval([_spearman(cell, axis=0) for cell in pairs], np.mean)
+    return interval(pairs, _spearman)
 
 
 def _spearman(pairs, axis):
