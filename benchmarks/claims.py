@@ -1,17 +1,13 @@
 """The papers' claims, and the tables and figures made from the study's rows.
 
-python -m benchmarks.claims           writes docs/claims.md, README.md, docs/study/
-python -m benchmarks.claims BLOCK     prints one block
-
-CLAIMS is the list. A page has blocks, from `<!-- study: NAME -->` to `<!-- end -->`, where NAME is
-that of a claim or of one of the other BLOCKS.
+`python -m benchmarks.claims` writes the figures and the BLOCKS of docs/claims.md and README.md: the
+lines from `<!-- study: NAME -->` to `<!-- end -->`, where NAME is often that of a claim.
 """
 
 import collections
 import dataclasses
 import math
 import re
-import sys
 from collections.abc import Callable
 
 import pandas as pd
@@ -113,14 +109,10 @@ def early_gradients(study):
 
 
 def ends_of_half(study):
-    """The last rows of each course, with the `fid`.
-
-    `distance` is the mean of |D(x) - 1/2| and |D(G(z)) - 1/2|. With label smoothing it is from
-    0.45, where a perfect G has both: D's target for real images is 0.9.
-    """
+    """The last rows of each course, with the `fid` and the mean distance of both from 1/2."""
     at = where(study.courses, part="half")
     last = where(at, step=at["step"].max())
-    aim = last["setting"].map({"label smoothing": 0.45}).fillna(0.5)
+    aim = last["setting"].map({"label smoothing": 0.9 / 2}).fillna(1 / 2)
     distance = (abs(last["d_real"] - aim) + abs(last["d_fake"] - aim)) / 2
     fid = where(study.rows, part="half")[["setting", "seed", "fid"]]
     return last.assign(distance=distance).merge(fid, on=["setting", "seed"])
@@ -179,8 +171,16 @@ def median(score, name=None):
     return name or f"`{score}`", lambda of: interval(of[score])
 
 
-def collapsed(modes, name):
-    return name, lambda of: sum(of[modes] < CLASSES)
+def medians(score, a, b):
+    """Of `paired` rows: their names, and the medians of either."""
+    return [median(score, a), median(f"{score}_b", b)]
+
+
+def collapsed(a, b):
+    return [
+        (a, lambda of: sum(of["modes"] < CLASSES)),
+        (b, lambda of: sum(of["modes_b"] < CLASSES)),
+    ]
 
 
 def correlation(name):
@@ -196,12 +196,7 @@ CLAIMS = [
         by=["after", "arch", "setting", "against"],
         measure=ratio("fid"),
         bound=Bound("below", 1),
-        also=[
-            ratio("kid"),
-            ratio("steps"),
-            collapsed("modes", "collapsed"),
-            collapsed("modes_b", "others"),
-        ],
+        also=[ratio("kid"), ratio("steps"), *collapsed("collapsed", "others")],
         number=("dcgan, plain, non_saturating", "`fid` ratio {} (`dcgan`)"),
         summary={"after": "equal steps"},
     ),
@@ -213,7 +208,7 @@ CLAIMS = [
         by=["after", "loss", "a", "b"],
         measure=ratio("noise"),
         bound=Bound("below", 0.5),
-        also=[median("noise", "`noise` of a"), median("noise_b", "of b")],
+        also=medians("noise", "`noise` of a", "of b"),
         number=("dcgan plain, mlp plain", "ratio {} (plain `mlp`)"),
         summary={"after": "equal steps", "loss": "non_saturating"},
     ),
@@ -226,10 +221,8 @@ CLAIMS = [
         measure=ratio("gradient", "ratio of ‖∇G‖"),
         bound=Bound("above", 2),
         also=[
-            median("gradient", "‖∇G‖ non_saturating"),
-            median("gradient_b", "‖∇G‖ minimax"),
-            median("lead", "D(x) - D(G(z)) non_saturating"),
-            median("lead_b", "D(x) - D(G(z)) minimax"),
+            *medians("gradient", "‖∇G‖ non_saturating", "‖∇G‖ minimax"),
+            *medians("lead", "D(x) - D(G(z)) non_saturating", "D(x) - D(G(z)) minimax"),
         ],
         draw=figures.gradients,
         number=("mlp, 1 to 500", "{} (`mlp`)"),
@@ -255,12 +248,9 @@ CLAIMS = [
         measure=ratio("fid", "ratio of `fid` to k = 1"),
         bound=Bound("above", 1),
         also=[
-            median("fid"),
-            median("fid_b", "`fid`, k = 1"),
-            median("steps"),
-            median("steps_b", "`steps`, k = 1"),
-            median("modes"),
-            median("modes_b", "`modes`, k = 1"),
+            *medians("fid", "`fid`", "`fid`, k = 1"),
+            *medians("steps", "`steps`", "`steps`, k = 1"),
+            *medians("modes", "`modes`", "`modes`, k = 1"),
         ],
         number=("k = 5", "five: `fid` ratio {}"),
     ),
@@ -304,9 +294,6 @@ CLAIMS = [
 ]
 
 
-# What is said of all claims together
-
-
 def summary(study):
     """A row for each claim and case."""
     return markdown(
@@ -345,9 +332,6 @@ BLOCKS = {claim.name: claim.block for claim in CLAIMS}
 BLOCKS |= {"summary": summary, "readme": readme, "windows": windows}
 
 
-# Pages
-
-
 def rendered(text, study):
     """The text of a page with its BLOCKS made anew."""
 
@@ -370,8 +354,4 @@ def write(study, folder):
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case [name]:
-            print(BLOCKS[name](tables.read()))
-        case _:
-            write(tables.read(), ROOT)
+    write(tables.read(), ROOT)

@@ -8,6 +8,7 @@ import sys
 from benchmarks.common import build, markdown, train
 from keras_gan import data
 from keras_gan.backend import configure_tensorflow, keras
+from keras_gan.evaluation import Reference, Samples, evaluate
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 from keras_gan.penalties import PENALTIES
@@ -20,8 +21,6 @@ REGULARIZERS = {
 
 
 def outcome(images, reference, settings):
-    from keras_gan.evaluation import Samples, evaluate
-
     keras.backend.clear_session()
     gan, images, config = build(images, settings)
     list(train(gan, images, config.batch_size, [500]))
@@ -34,8 +33,6 @@ def outcome(images, reference, settings):
 
 
 def main(names):
-    from keras_gan.evaluation import Reference, Samples
-
     configure_tensorflow()
     images = data.load("mnist").images
     reference = Reference(Samples(images))
@@ -43,10 +40,10 @@ def main(names):
         rows = []
         for loss in LOSSES:
             print(arch, loss, file=sys.stderr)
-            common = {"arch": arch, "loss": loss}
             rows.append({arch: loss})
             for name, settings in REGULARIZERS.items():
-                rows[-1][name] = outcome(images, reference, common | settings)
+                settings = {"arch": arch, "loss": loss} | settings
+                rows[-1][name] = outcome(images, reference, settings)
         print(markdown(rows))
 
 

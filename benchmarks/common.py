@@ -16,38 +16,31 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # `dcgan` had half of today's channels when the study and most of the recipes were trained.
 NARROW = {
-    name: functools.partial(getattr(dcgan, name), channels=16)
-    for name in ("generator", "discriminator")
+    "generator": functools.partial(dcgan.generator, channels=16),
+    "discriminator": functools.partial(dcgan.discriminator, channels=16),
 }
 
 
-def build(images, settings, architecture=None):
-    """Builds what `train.py` would train.
+def build(images, settings):
+    """The compiled GAN, the images that it trains on, and the `Config`, as `train.py` makes them.
 
-    Args:
-        images: uint8 [N, H, W, C], all there are.
-        settings: a dict of flags of `train.py`.
-        architecture: a dict of what differs from the registered `Architecture`.
-
-    Returns:
-        The compiled GAN, the images that it trains on, and the resolved `Config`.
+    `settings` are flags of `train.py`, and changed fields of the `Architecture`.
     """
-    config = Config(**settings).resolve(len(images))
-    changed = dataclasses.replace(ARCHITECTURES[config.arch], **(architecture or {}))
+    flags = {field.name for field in dataclasses.fields(Config)} & settings.keys()
+    config = Config(**{name: settings[name] for name in flags}).resolve(len(images))
+    changes = {name: settings[name] for name in settings.keys() - flags}
     images = images[: config.num_images]
-    return training.build(config, images, changed), images, config
+    architecture = dataclasses.replace(ARCHITECTURES[config.arch], **changes)
+    return training.build(config, images, architecture), images, config
 
 
-def train(gan, images, batch_size, marks, callbacks=(), epoch=10**6):
-    """Trains by `fit`, stops at each mark, and goes on when the caller has scored.
+def train(gan, images, batch_size, marks, callbacks=(), epoch=None):
+    """Trains by `fit`, and yields (mark, seconds in `fit` so far) when a mark is reached.
 
     Args:
         marks: numbers of generator updates, or of seconds: (3000, "45s"). The clock includes
             tracing, and stops while the caller scores.
-        epoch: the number of steps after which callbacks see the end of an epoch.
-
-    Yields:
-        (mark, seconds in `fit` so far) of each mark when it is reached.
+        epoch: steps; by default an epoch ends at a mark.
     """
     seconds = 0.0
 
@@ -65,7 +58,7 @@ def train(gan, images, batch_size, marks, callbacks=(), epoch=10**6):
         order = {"seed": gan.seed, "start": int(gan.step), "minibatches": gan.d_steps}
         gan.fit(
             data.batches(images, batch_size, **order),
-            steps_per_epoch=epoch,
+            steps_per_epoch=epoch or 10**6,
             epochs=10**6,  # until a mark
             shuffle=False,
             verbose=0,

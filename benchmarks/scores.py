@@ -15,6 +15,7 @@ import pandas as pd
 
 from benchmarks.common import markdown
 from keras_gan import data
+from keras_gan.evaluation import METRICS, VALIDATION, Reference, Samples, evaluate
 
 LEFT_OUT = ["class_histogram", "kid_error", "parzen_error", "parzen_sigma"]  # of the tables
 
@@ -46,8 +47,6 @@ def alterations(rng):
 
 def known_answers():
     """{name: {score: value}} of images whose fault is known."""
-    from keras_gan.evaluation import METRICS, VALIDATION, Reference, Samples, evaluate
-
     train, test = data.load("mnist"), data.load("mnist", split="test")
     reference = Reference(Samples(train.images), Samples(test.images))
     rng = np.random.default_rng(0)

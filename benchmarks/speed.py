@@ -1,11 +1,11 @@
 """How fast are the commands and the training? The tables of docs/benchmarks.md.
 
-python -m benchmarks.speed [commands] [fit] [deterministic]     all three, if none is named
-python -m benchmarks.speed rate [ARCH]                          images per second of `gan.fit`
-python -m benchmarks.speed profile [ARCH]                       where the time of a step goes
+python -m benchmarks.speed                     the commands, and `gan.fit` beside a bare loop
+python -m benchmarks.speed rate [ARCH]         images per second of `gan.fit`
+python -m benchmarks.speed profile [ARCH]      where the time of a step goes
 """
 
-import os
+import functools
 import re
 import resource
 import statistics
@@ -57,6 +57,7 @@ def default(arch):
 def bare_step(gan):
     """The step as one would write it without the library: no logs, no seeds, no average."""
     generator, discriminator, loss = gan.generator, gan.discriminator, gan.adversarial_loss
+    penalty = gan.penalty or (lambda logits, real, fake, _: (logits(real), logits(fake), 0.0))
 
     def logits(images):
         return discriminator(images, training=True)
@@ -66,11 +67,8 @@ def bare_step(gan):
         with tf.GradientTape(persistent=True) as tape:
             z = tf.random.normal([tf.shape(real)[0], gan.latent_dim])
             fake = generator(z, training=True)
-            if gan.penalty is None:
-                real_logits, fake_logits, penalty = logits(real), logits(fake), 0.0
-            else:
-                real_logits, fake_logits, penalty = gan.penalty(logits, real, fake, [0, 0])
-            d_loss = loss.discriminator(real_logits, fake_logits) + penalty
+            real_logits, fake_logits, penalised = penalty(logits, real, fake, [0, 0])
+            d_loss = loss.discriminator(real_logits, fake_logits) + penalised
             g_loss = loss.generator(fake_logits)
         d_gradients = tape.gradient(d_loss, discriminator.trainable_variables)
         g_gradients = tape.gradient(g_loss, generator.trainable_variables)
@@ -111,12 +109,6 @@ def compare(arch):
     }
 
 
-def command(*arguments, **environment):
-    """The output of a command."""
-    options = {"cwd": ROOT, "capture_output": True, "text": True, "env": os.environ | environment}
-    return subprocess.run([sys.executable, *arguments], **options).stdout
-
-
 def commands():
     """A row for each command: median seconds of three, and the peak memory so far."""
     with tempfile.TemporaryDirectory() as folder:
@@ -127,22 +119,15 @@ def commands():
             "sample.py --model_dir=/tmp/run --output=/tmp/x.npy --num_images=10000",
         ):
             arguments = line.replace("/tmp", folder).split()
-            median = statistics.median(seconds(command, *arguments) for _ in range(3))
+            options = {"cwd": ROOT, "capture_output": True}
+            command = functools.partial(subprocess.run, [sys.executable, *arguments], **options)
+            median = statistics.median(seconds(command) for _ in range(3))
             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
             yield {
                 "command": f"`python {line}`",
                 "seconds": f"{median:.2f}",
                 "peak MB so far": f"{peak:.0f}",
             }
-
-
-def deterministic():
-    """The speed of `dcgan` with deterministic operations, relative to that without."""
-
-    def speed(on):
-        return float(command("-m", "benchmarks.speed", "rate", TF_DETERMINISTIC_OPS=on))
-
-    return statistics.median(speed("1") / speed("0") for _ in range(3))
 
 
 def rate(arch="dcgan"):
@@ -162,11 +147,11 @@ def profile(arch="dcgan", steps=100):
             fit(steps)
         operations = pd.DataFrame(traced(folder)).sort_values("start")
     spent = (operations["stop"] - operations["start"]).groupby(operations["part"]).sum()
-    for part, share in (spent / spent.sum()).sort_values(ascending=False).items():
-        print(f"{part:30} {share:6.1%}")
+    shares = (spent / spent.sum()).sort_values(ascending=False)
     gaps = operations["start"] - operations["stop"].cummax().shift()  # negative: they overlap
     idle = gaps.clip(lower=0).sum() / (operations["stop"].max() - operations["start"].min())
-    print(f"of the time no operation runs (input, Python, dispatch): {idle:.1%}")
+    shares["of the time no operation runs"] = idle  # input, Python, dispatch
+    print(shares.map("{:.1%}".format).to_string(header=False))
 
     real = tf.zeros([batch_size, *gan.discriminator.input_shape[1:]])
     graph = tf.function(gan.train_step).get_concrete_function(real).graph
@@ -198,16 +183,6 @@ def traced(folder):
                 yield {"part": next(found), "start": start, "stop": stop}
 
 
-def main(parts):
-    if "commands" in parts:
-        print(markdown(commands()), end="\n\n")
-    if "fit" in parts:
-        configure_tensorflow()
-        print(markdown(map(compare, LOSSES)), end="\n\n")
-    if "deterministic" in parts:
-        print(f"dcgan, deterministic operations / free ones: {deterministic():.3f}")
-
-
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["rate", *arch]:
@@ -215,5 +190,7 @@ if __name__ == "__main__":
         case ["profile", *arch]:
             configure_tensorflow()
             profile(*arch)
-        case parts:
-            main(parts or ["commands", "fit", "deterministic"])
+        case _:
+            print(markdown(commands()), end="\n\n")
+            configure_tensorflow()
+            print(markdown(map(compare, LOSSES)))

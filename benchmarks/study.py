@@ -27,8 +27,7 @@ from benchmarks.common import NARROW, ROOT
 from benchmarks.scores import blurred
 from keras_gan import data, networks
 from keras_gan.backend import configure_tensorflow, keras, tf
-from keras_gan.evaluation import VALIDATION
-from keras_gan.networks import ARCHITECTURES
+from keras_gan.evaluation import VALIDATION, Reference, Samples, evaluate, scores
 
 SCORES = ("fid", "kid", "precision", "recall", "modes", "acceptance", "noise", "parzen", "class_kl")
 FIELDS = (*tables.KEY, "steps", "images", "seconds", *SCORES)
@@ -60,7 +59,7 @@ def annealed(steps, learning_rate):
     return networks.adam(schedule(learning_rate, steps, end_learning_rate=0.0))
 
 
-# Settings are flags of `train.py`, and `optimizer` in the place of the architecture's. DEFAULT are
+# Settings are those of `common.build`. DEFAULT are
 # those of `mlp` and `dcgan` when the study was run: those of `dcgan` have changed since.
 DEFAULT = {"batch_size": 64, "optimizer": networks.adam}
 # What Radford et al. 2015 train with, except for the batch size.
@@ -74,45 +73,37 @@ PLAIN = {
     "optimizer": functools.partial(keras.optimizers.Adam, beta_1=0.5),
 }
 Z = {"latent_dim": 64}
-ANNEALED = {steps: {"optimizer": functools.partial(annealed, steps)} for steps in (48_000, 56_160)}
+PARZEN_ANNEALED = {"optimizer": functools.partial(annealed, 56_160)}
+STACKED_ANNEALED = DEFAULT | Z | {"optimizer": functools.partial(annealed, 48_000)}
 BOTH = ("mlp", "dcgan")
 GAN = ("non_saturating",)
 PAPERS = ("minimax", "non_saturating", "lsgan")
 LATER = ("hinge", "wasserstein")
+RELATIVISTIC = ("relativistic",)
 PARZEN = (2500, 5000, 10_000, 17_000, 25_000, 35_000, 50_000, 70_000, 90_000)
 
 # Part, networks, losses, name of the setting, settings, when to score (numbers of generator
 # updates, or seconds of training), and updates between two rows of study-courses.csv, if any.
 RUNS = [
     ("losses", BOTH, PAPERS, "plain", PLAIN, (3000, "45s")),
-    ("losses", BOTH, (*PAPERS, *LATER, "relativistic"), "default", DEFAULT, (3000, "45s")),
+    ("losses", BOTH, (*PAPERS, *LATER, *RELATIVISTIC), "default", DEFAULT, (3000, "45s")),
     ("losses", ("maxout",), GAN, "published", {}, (3000, "45s")),
     ("gradients", BOTH, ("minimax", "non_saturating"), "plain", PLAIN, (500,), 20),
     ("half", ("mlp",), GAN, "plain", PLAIN, (4000,), 200),
     ("half", ("mlp",), GAN, "label smoothing", PLAIN | {"label_smoothing": 0.1}, (4000,), 200),
     ("half", ("mlp",), GAN, "R1", PLAIN | {"penalty": "r1"}, (4000,), 200),
     ("half", ("mlp",), GAN, "strong D", PLAIN | {"d_lr": 1e-3}, (4000,), 200),
-    ("steps", ("mlp",), GAN, "k = 1", PLAIN, ("30s",)),
-    ("steps", ("mlp",), GAN, "k = 2", PLAIN | {"d_steps": 2}, ("30s",)),
-    ("steps", ("mlp",), GAN, "k = 3", PLAIN | {"d_steps": 3}, ("30s",)),
-    ("steps", ("mlp",), GAN, "k = 5", PLAIN | {"d_steps": 5}, ("30s",)),
+    *(("steps", ("mlp",), GAN, f"k = {k}", PLAIN | {"d_steps": k}, ("30s",)) for k in (1, 2, 3, 5)),
 ]
 SINGLE_RUNS = [  # of seed 0 only
     ("parzen", ("maxout",), GAN, "published", {"ema_decay": 0.999}, PARZEN),
-    ("parzen", ("mlp",), GAN, "annealed", ANNEALED[56_160], (9360, 18_720, 37_440, 56_160)),
+    ("parzen", ("mlp",), GAN, "annealed", PARZEN_ANNEALED, (9360, 18_720, 37_440, 56_160)),
     ("parzen", ("mlp",), GAN, "default", DEFAULT, (9360, 18_720, 37_440)),
     ("windows", ("dcgan",), ("lsgan",), "samples", DEFAULT, (3000,)),
     ("stacked", ("dcgan",), PAPERS, "plain", PLAIN | Z, (5000,)),
     ("stacked", ("dcgan",), (*PAPERS, *LATER), "default", DEFAULT | Z, (5000,)),
-    ("stacked", ("dcgan",), ("relativistic",), "default", DEFAULT | Z, (5000, 16_000, 32_000)),
-    (
-        "stacked",
-        ("dcgan",),
-        ("relativistic",),
-        "annealed",
-        DEFAULT | Z | ANNEALED[48_000],
-        (16_000, 32_000, 48_000),
-    ),
+    ("stacked", ("dcgan",), RELATIVISTIC, "default", DEFAULT | Z, (5000, 16_000, 32_000)),
+    ("stacked", ("dcgan",), RELATIVISTIC, "annealed", STACKED_ANNEALED, (16_000, 32_000, 48_000)),
 ]
 
 
@@ -164,8 +155,6 @@ def shortened(runs):
 @functools.cache
 def real(setup, dataset):
     """The training images, and the `Reference`: of stacked MNIST only some of them."""
-    from keras_gan.evaluation import Reference, Samples
-
     train, test = (data.load(dataset, setup.data_path, split) for split in ("train", "test"))
     known = train.images[: setup.stacked] if dataset == "stacked_mnist" else train.images
     return train, Reference(Samples(known), Samples(test.images))
@@ -173,10 +162,9 @@ def real(setup, dataset):
 
 def build_run(setup, run):
     """The GAN of a run, its training images, and its `Config`."""
-    settings = run.settings | {"arch": run.arch, "loss": run.loss, "seed": run.seed}
-    optimizer = settings.pop("optimizer", ARCHITECTURES[run.arch].optimizer)
-    changes = {"optimizer": optimizer} | (NARROW if run.arch == "dcgan" else {})
-    return common.build(real(setup, run.dataset)[0].images, settings, changes)
+    settings = {"arch": run.arch, "loss": run.loss, "seed": run.seed} | run.settings
+    images = real(setup, run.dataset)[0].images
+    return common.build(images, settings | (NARROW if run.arch == "dcgan" else {}))
 
 
 def train(setup, run):
@@ -185,11 +173,10 @@ def train(setup, run):
     gan, images, config = build_run(setup, run)
     course = Course()
     callbacks = [keras_gan.callbacks.TerminateOnNonFinite(), *([course] if run.course else [])]
+    marks = common.train(gan, images, config.batch_size, run.marks, callbacks, run.course)
     rows = {}  # {mark: rows}
     try:
-        for mark, seconds in common.train(
-            gan, images, config.batch_size, run.marks, callbacks, run.course or 10**6
-        ):
+        for mark, seconds in marks:
             count = int(gan.step) * config.batch_size * config.d_steps
             about = {"steps": int(gan.step), "images": count, "seconds": f"{seconds:.1f}"}
             rows[mark] = [row | about for row in scored(setup, run, mark, gan)]
@@ -216,8 +203,7 @@ def scored(setup, run, mark, gan):
     for setting, images in image_sets(setup, run, gan).items():
         row = run.key(mark, setting)
         try:
-            scores = evaluated(setup, run, gan, images, timed=isinstance(mark, str))
-            row |= rounded(scores)
+            row |= rounded(evaluated(setup, run, gan, images, timed=isinstance(mark, str)))
         except keras_gan.InputError as error:
             print(run, error, flush=True)
         yield row
@@ -244,7 +230,6 @@ def image_sets(setup, run, gan):
 
 def evaluated(setup, run, gan, images, timed):
     """{score: number} of images; `timed`: only those that take no time."""
-    from keras_gan.evaluation import Samples, evaluate, scores
 
     def probability(pixels):
         parts = np.array_split(pixels, -(-len(pixels) // 500))
@@ -255,8 +240,8 @@ def evaluated(setup, run, gan, images, timed):
     samples = Samples(images, discriminator=probability)
     if run.part == "stacked":
         shares = np.bincount(train.labels, minlength=1000) / len(train.labels)
-        found = {"modes": int(np.sum(samples.histogram > 0))}
-        found |= {"class_kl": scores.class_kl(shares, samples.histogram)}
+        found = {"class_kl": scores.class_kl(shares, samples.histogram)}
+        found["modes"] = int(np.sum(samples.histogram > 0))
         return found | evaluate(samples, reference, ["fid"])
     found = evaluate(samples, reference, ["fid", "modes", "acceptance", "noise"])
     if not timed:
@@ -289,9 +274,6 @@ class Course(keras.callbacks.Callback):
         self.total.assign(0.0)
 
 
-# The study
-
-
 def missing(setup, runs):
     """Those of the runs that have no rows."""
     done = pd.read_csv(setup.folder / tables.TABLE, usecols=tables.KEY, dtype=str)
@@ -307,9 +289,8 @@ def train_missing(setup, runs):
     runs = missing(setup, runs)
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS")
     os.environ.update(dict.fromkeys(names, "1"))
-    jobs = int(os.environ.get("JOBS", os.cpu_count()))
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, spawn, configure_tensorflow) as pool:
+    with ProcessPoolExecutor(None, spawn, configure_tensorflow) as pool:
         for i, _ in enumerate(pool.map(functools.partial(train, setup), runs), start=1):
             print(f"{i} of {len(runs)}", flush=True)
 

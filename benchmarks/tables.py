@@ -68,10 +68,7 @@ def paired(a, b, on):
 
 
 def interval(values, statistic=np.median):
-    """(value, low, high) of a statistic over the first axis; bounds are NaN below five values.
-
-    `statistic` takes an axis, as NumPy's do.
-    """
+    """(value, low, high) of a statistic over the first axis; bounds are NaN below five values."""
     values = np.asarray(values, float)
     value = float(statistic(values, axis=0))
     if len(values) < FEWEST:
@@ -83,10 +80,9 @@ def interval(values, statistic=np.median):
 
 
 def correlation(rows, within=False):
-    """The interval of the rank correlation of `acceptance` and `fid`.
+    """The interval of the rank correlation of `acceptance` and `fid` over all rows.
 
-    It is that over all rows, where rows that differ in the seed alone are resampled together; or
-    `within` one network, setting and loss over their seeds, and the mean of these.
+    Rows that differ in the seed alone are resampled together. `within` them: the mean correlation.
     """
     cells = rows.groupby(["arch", "setting", "loss"], sort=False)
     pairs = np.stack([of[["acceptance", "fid"]] for _, of in cells])  # [cells, seeds, 2]
@@ -108,10 +104,7 @@ def _spearman(pairs, axis):
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """What a claim says of a number: that it is "below", "above" or "at least" a value.
-
-    "at least" is for single runs, which have no interval.
-    """
+    """What a claim says of a number: "below", "above" or, of single runs, "at least" a value."""
 
     side: str
     value: float
@@ -124,10 +117,9 @@ class Bound:
         value, low, high = measured
         if self.side == "at least":  # what a run has not reached, a longer one may
             return "supported" if value >= self.value else "undecided"
-        if self.side == "above":
-            low, high = -high, -low
-        bound = -self.value if self.side == "above" else self.value
-        return "supported" if high < bound else "contradicted" if low > bound else "undecided"
+        below, above = high < self.value, low > self.value
+        supported, contradicted = (below, above) if self.side == "below" else (above, below)
+        return "supported" if supported else "contradicted" if contradicted else "undecided"
 
 
 def shown(measured):
