@@ -24,16 +24,13 @@ CLASSES = 9  # of the ten digits: fewer among 10,000 samples count as a collapse
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim, the rows it is measured on, the measure, and the bound that decides.
-
-    `rows` are grouped by the columns in `by`; each group is a case, with a line in the table.
-    """
+    """A claim, the rows it is measured on, the measure, and the bound that decides."""
 
     name: str  # of its block and its figure
     text: str  # with its source
     question: str
     rows: Callable  # Study -> a data frame
-    by: list  # columns
+    by: list  # columns: rows that agree in them are a case, and a line of the table
     measure: tuple  # its name, and a function: the rows of a case -> (value, low, high)
     bound: Bound
     also: list  # what else the table has, likewise
@@ -61,8 +58,7 @@ class Claim:
         if self.bound.side == "at least" and "supported" in verdicts:
             return "supported"
         word, count = collections.Counter(verdicts).most_common(1)[0]
-        every = len(verdicts)
-        return word if count == every else f"{word} in {count} of {every}"
+        return word if count == len(verdicts) else f"{word} in {count} of {len(verdicts)}"
 
     def block(self, study):
         """The question, the table, and the figure."""
@@ -73,8 +69,7 @@ class Claim:
             for name, measure in self.also:
                 rows[-1][name] = shown(measure(of))
             rows[-1][str(self.bound)] = self.bound.verdict(value)
-        table = markdown(rows)
-        return f"**{self.question}**\n\n{table}\n\n![{self.text}](study/{self.name}.png)"
+        return f"**{self.question}**\n\n{markdown(rows)}\n\n![{self.text}](study/{self.name}.png)"
 
 
 # The rows that the claims are measured on
@@ -91,9 +86,8 @@ def dcgan_beside_others(study):
     """In the same setting; maxout's published one stands beside both of dcgan's."""
     rows = where(study.rows, part="losses")
     pairs = paired(where(rows, arch="dcgan"), rows[rows["arch"] != "dcgan"], on=["after", "loss"])
-    pairs = pairs.assign(
-        a=pairs["arch"] + " " + pairs["setting"], b=pairs["arch_b"] + " " + pairs["setting_b"]
-    )
+    pairs["a"] = pairs["arch"] + " " + pairs["setting"]
+    pairs["b"] = pairs["arch_b"] + " " + pairs["setting_b"]
     return pairs[(pairs["setting_b"] == pairs["setting"]) | (pairs["arch_b"] == "maxout")]
 
 
@@ -129,15 +123,14 @@ def groups_of_losses(study):
     rows = where(study.rows, part="losses", after="equal steps")
     critics = rows["loss"].isin(["wasserstein", "relativistic"])
     names = rows["arch"] + ", " + rows["setting"]
-    return pd.concat(
-        [
-            rows.assign(over="all runs", main=True),
-            rows[~critics].assign(over="all but wasserstein and relativistic"),
-            rows.assign(over=WITHIN),
-            rows.assign(over=names)[rows["setting"] != "published"],
-            rows.assign(over=rows["loss"]),
-        ]
-    )
+    groups = [
+        rows.assign(over="all runs", main=True),
+        rows[~critics].assign(over="all but wasserstein and relativistic"),
+        rows.assign(over=WITHIN),
+        rows.assign(over=names)[rows["setting"] != "published"],
+        rows.assign(over=rows["loss"]),
+    ]
+    return pd.concat(groups)
 
 
 WITHIN = "the seeds of one network, setting and loss; mean"

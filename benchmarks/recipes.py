@@ -14,8 +14,8 @@ import sys
 import pandas as pd
 
 import keras_gan
-from benchmarks import references
 from benchmarks.common import NARROW, ROOT, build, markdown, train
+from benchmarks.references import keras_example, tensorflow_tutorial
 from keras_gan import callbacks, data, networks
 from keras_gan.backend import configure_tensorflow, keras
 from keras_gan.evaluation import Samples, scores
@@ -45,10 +45,7 @@ RECIPES = {
     "mlp, non_saturating": {"arch": "mlp", "loss": "non_saturating"},
     **{name: NARROW | changes for name, changes in CHANGES.items()},
 }
-REFERENCES = {
-    "Keras' example": references.keras_example,
-    "TensorFlow's tutorial": references.tensorflow_tutorial,
-}
+REFERENCES = {"Keras' example": keras_example, "TensorFlow's tutorial": tensorflow_tutorial}
 # part -> {name: the seconds at which to score}
 PARTS = {
     "recipes": {

@@ -4,6 +4,8 @@ Their authors' images are in [0, 1] or [-1, 1]: a rescaling at either end makes 
 train by `keras_gan.GAN`, so that the comparison is one of networks and settings.
 """
 
+import functools
+
 import keras_gan
 from keras_gan.backend import keras
 from keras_gan.losses import NonSaturating
@@ -25,8 +27,7 @@ class NoisyLabels(NonSaturating):
 
 
 def compiled(generator, discriminator, rate, loss, seed, **options):
-    """A GAN of two lists of layers."""
-    keras.utils.set_random_seed(seed)
+    """A GAN of two lists of layers, made after `set_random_seed`."""
     gan = keras_gan.GAN(keras.Sequential(generator), keras.Sequential(discriminator), seed=seed)
     optimizers = (keras.optimizers.Adam(rate) for _ in range(2))
     gan.compile(*optimizers, loss, steps_per_execution=4, **options)
@@ -35,6 +36,7 @@ def compiled(generator, discriminator, rate, loss, seed, **options):
 
 def keras_example(seed):
     """(GAN, batch size) of keras.io/guides/custom_train_step_in_tensorflow, its last example."""
+    keras.utils.set_random_seed(seed)
     layers = keras.layers
 
     def leaky(layer):
@@ -62,11 +64,9 @@ def keras_example(seed):
 
 def tensorflow_tutorial(seed):
     """(GAN, batch size) of tensorflow.org/tutorials/generative/dcgan."""
+    keras.utils.set_random_seed(seed)
     layers = keras.layers
-
-    def up(channels, strides, activation=None):
-        options = {"padding": "same", "use_bias": False, "activation": activation}
-        return layers.Conv2DTranspose(channels, 5, strides, **options)
+    up = functools.partial(layers.Conv2DTranspose, kernel_size=5, padding="same", use_bias=False)
 
     def normalised(layer):
         return [layer, layers.BatchNormalization(), layers.LeakyReLU(0.3)]
@@ -79,15 +79,10 @@ def tensorflow_tutorial(seed):
         keras.Input([100]),
         *normalised(layers.Dense(7 * 7 * 256, use_bias=False)),
         layers.Reshape([7, 7, 256]),
-        *normalised(up(128, 1)),
-        *normalised(up(64, 2)),
-        up(1, 2, activation="tanh"),
+        *normalised(up(128, strides=1)),
+        *normalised(up(64, strides=2)),
+        up(1, strides=2, activation="tanh"),
     ]
-    discriminator = [
-        keras.Input([28, 28, 1]),
-        *down(64),
-        *down(128),
-        layers.Flatten(),
-        layers.Dense(1),
-    ]
+    convolutions = [*down(64), *down(128)]
+    discriminator = [keras.Input([28, 28, 1]), *convolutions, layers.Flatten(), layers.Dense(1)]
     return compiled(generator, discriminator, 1e-4, "non_saturating", seed, simultaneous=True), 256

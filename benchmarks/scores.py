@@ -1,9 +1,7 @@
 """The tables of docs/scores.md, in Markdown.
 
-python -m benchmarks.scores
-    scores images of MNIST whose fault is known, 10,000 of each where there are as many
-python -m benchmarks.scores runs/mnist-dcgan-lsgan ...
-    puts the evaluation.json of runs side by side
+python -m benchmarks.scores                         of images of MNIST whose fault is known
+python -m benchmarks.scores RUN_DIRECTORY ...       of runs, from their evaluation.json
 """
 
 import json

@@ -22,8 +22,7 @@ from benchmarks.common import ROOT, build, markdown
 from keras_gan import callbacks, data
 from keras_gan.backend import configure_tensorflow, keras, tf
 
-ROUNDS = 5
-SECONDS = 8  # of each way, each round
+ROUNDS, SECONDS = 5, 8  # the seconds are of each way, each round
 LOSSES = {"dcgan": "lsgan", "mlp": "non_saturating", "maxout": "non_saturating"}
 # The parts of a step, and patterns of "KIND NAME" of their operations; the first match counts.
 PARTS = {
@@ -58,9 +57,7 @@ def bare_step(gan):
     """The step as one would write it without the library: no logs, no seeds, no average."""
     generator, discriminator, loss = gan.generator, gan.discriminator, gan.adversarial_loss
     penalty = gan.penalty or (lambda logits, real, fake, _: (logits(real), logits(fake), 0.0))
-
-    def logits(images):
-        return discriminator(images, training=True)
+    logits = functools.partial(discriminator, training=True)
 
     @tf.function
     def step(real):

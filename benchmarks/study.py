@@ -4,8 +4,7 @@ python -m benchmarks.study [PART ...]     what is missing there, on MNIST: some 
 python -m benchmarks.study short          a minute of synthetic digits, into runs/study-short
 
 As many runs as there are cores train at a time, each on one core. A run's rows are written when it
-ends: of a study that was stopped, only the unfinished runs begin again. The short form also makes
-its tables and figures, as `python -m benchmarks.claims` does.
+ends. The short form also makes its tables and figures, as `python -m benchmarks.claims` does.
 """
 
 import dataclasses
@@ -59,8 +58,8 @@ def annealed(steps, learning_rate):
     return networks.adam(schedule(learning_rate, steps, end_learning_rate=0.0))
 
 
-# Settings are those of `common.build`. DEFAULT are
-# those of `mlp` and `dcgan` when the study was run: those of `dcgan` have changed since.
+# Settings are those of `common.build`. DEFAULT are those of `mlp` and `dcgan` when the study was
+# run: those of `dcgan` have changed since.
 DEFAULT = {"batch_size": 64, "optimizer": networks.adam}
 # What Radford et al. 2015 train with, except for the batch size.
 PLAIN = {
@@ -183,7 +182,9 @@ def train(setup, run):
     except FloatingPointError as error:
         print(run, error, flush=True)
     diverged = {mark: [run.key(mark) | {"steps": int(gan.step)}] for mark in run.marks}
-    append(setup.folder / tables.COURSES, COURSE_FIELDS, [run.key("") | row for row in course.rows])
+    if run.course:
+        lines = [run.key("") | row for row in course.rows]
+        append(setup.folder / tables.COURSES, COURSE_FIELDS, lines)
     append(setup.folder / tables.TABLE, FIELDS, itertools.chain(*(diverged | rows).values()))
 
 
@@ -216,12 +217,8 @@ def image_sets(setup, run, gan):
     if run.part == "windows":
         # Other images than those that choose the windows' width.
         images = real(setup, "mnist")[1].train.images[VALIDATION:][:count]
-        return {
-            "samples": samples,
-            "training images": images,
-            "samples, blurred": blurred(samples),
-            "training images, blurred": blurred(images),
-        }
+        sets = {"samples": samples, "training images": images}
+        return sets | {f"{name}, blurred": blurred(x) for name, x in sets.items()}
     if run.setting == "published" and gan.ema_decay:
         bare = keras_gan.GAN(gan.generator, gan.discriminator, latent=gan.latent)
         return {"published": bare.generate(count), "published, averaged": samples}
@@ -253,12 +250,9 @@ def evaluated(setup, run, gan, images, timed):
 class Course(keras.callbacks.Callback):
     """Collects after each epoch the logs, and the mean norm of the generator's gradient in it."""
 
-    def __init__(self):
-        super().__init__()
-        self.rows = []
-
     def set_model(self, model):
         super().set_model(model)
+        self.rows = []
         self.total = total = tf.Variable(0.0)
         apply = model.g_optimizer.apply
 

@@ -1,7 +1,7 @@
 """The study's rows, and what is computed from them: intervals, ratios, rank correlations, verdicts.
 
 An interval (value, low, high) is a statistic, and the range that it has in 95 % of 2,000
-resamplings of the seeds. Of five seeds that is their range: a verdict means that all five agree.
+resamplings of the seeds.
 """
 
 import dataclasses
@@ -40,9 +40,8 @@ class Study(NamedTuple):
 
 
 def read(folder=FOLDER):
-    rows, courses = (
-        pd.read_csv(folder / name, dtype=dict.fromkeys(KEY, str)) for name in (TABLE, COURSES)
-    )
+    types = dict.fromkeys(KEY, str)
+    rows, courses = (pd.read_csv(folder / name, dtype=types) for name in (TABLE, COURSES))
     rows.loc[rows["fid"].isna(), [*WORST]] = [*WORST.values()]
     timed = rows["mark"].str.endswith("s")
     rows.insert(0, "after", timed.map({False: "equal steps", True: "equal time"}))
