@@ -1,20 +1,14 @@
 """The papers' claims, and the tables and figures made from the study's rows.
 
-python -m benchmarks.claims                       writes docs/claims.md, README.md, docs/study/
-python -m benchmarks.claims BLOCK                 prints one block
-python -m benchmarks.claims samples FOLDER SEED   draws the sample grids that the study left there
-
-CLAIMS is the list. A page has blocks, from `<!-- study: NAME -->` to `<!-- end -->`, where NAME is
-that of a claim or of one of the other BLOCKS.
+`python -m benchmarks.claims` writes the figures and the BLOCKS of docs/claims.md and README.md: the
+lines from `<!-- study: NAME -->` to `<!-- end -->`, where NAME is often that of a claim.
 """
 
 import collections
 import dataclasses
 import math
 import re
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -30,16 +24,13 @@ CLASSES = 9  # of the ten digits: fewer among 10,000 samples count as a collapse
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim, the rows it is measured on, the measure, and the bound that decides.
-
-    `rows` are grouped by the columns in `by`; each group is a case, with a line in the table.
-    """
+    """A claim, the rows it is measured on, the measure, and the bound that decides."""
 
     name: str  # of its block and its figure
     text: str  # with its source
     question: str
     rows: Callable  # Study -> a data frame
-    by: list  # columns
+    by: list  # columns: rows that agree in them are a case, and a line of the table
     measure: tuple  # its name, and a function: the rows of a case -> (value, low, high)
     bound: Bound
     also: list  # what else the table has, likewise
@@ -67,8 +58,7 @@ class Claim:
         if self.bound.side == "at least" and "supported" in verdicts:
             return "supported"
         word, count = collections.Counter(verdicts).most_common(1)[0]
-        every = len(verdicts)
-        return word if count == every else f"{word} in {count} of {every}"
+        return word if count == len(verdicts) else f"{word} in {count} of {len(verdicts)}"
 
     def block(self, study):
         """The question, the table, and the figure."""
@@ -79,8 +69,7 @@ class Claim:
             for name, measure in self.also:
                 rows[-1][name] = shown(measure(of))
             rows[-1][str(self.bound)] = self.bound.verdict(value)
-        table = markdown(rows)
-        return f"**{self.question}**\n\n{table}\n\n![{self.text}](study/{self.name}.png)"
+        return f"**{self.question}**\n\n{markdown(rows)}\n\n![{self.text}](study/{self.name}.png)"
 
 
 # The rows that the claims are measured on
@@ -97,9 +86,8 @@ def dcgan_beside_others(study):
     """In the same setting; maxout's published one stands beside both of dcgan's."""
     rows = where(study.rows, part="losses")
     pairs = paired(where(rows, arch="dcgan"), rows[rows["arch"] != "dcgan"], on=["after", "loss"])
-    pairs = pairs.assign(
-        a=pairs["arch"] + " " + pairs["setting"], b=pairs["arch_b"] + " " + pairs["setting_b"]
-    )
+    pairs["a"] = pairs["arch"] + " " + pairs["setting"]
+    pairs["b"] = pairs["arch_b"] + " " + pairs["setting_b"]
     return pairs[(pairs["setting_b"] == pairs["setting"]) | (pairs["arch_b"] == "maxout")]
 
 
@@ -115,14 +103,10 @@ def early_gradients(study):
 
 
 def ends_of_half(study):
-    """The last rows of each course, with the `fid`.
-
-    `distance` is the mean of |D(x) - 1/2| and |D(G(z)) - 1/2|. With label smoothing it is from
-    0.45, where a perfect G has both: D's target for real images is 0.9.
-    """
+    """The last rows of each course, with the `fid` and the mean distance of both from 1/2."""
     at = where(study.courses, part="half")
     last = where(at, step=at["step"].max())
-    aim = last["setting"].map({"label smoothing": 0.45}).fillna(0.5)
+    aim = last["setting"].map({"label smoothing": 0.9 / 2}).fillna(1 / 2)
     distance = (abs(last["d_real"] - aim) + abs(last["d_fake"] - aim)) / 2
     fid = where(study.rows, part="half")[["setting", "seed", "fid"]]
     return last.assign(distance=distance).merge(fid, on=["setting", "seed"])
@@ -139,15 +123,14 @@ def groups_of_losses(study):
     rows = where(study.rows, part="losses", after="equal steps")
     critics = rows["loss"].isin(["wasserstein", "relativistic"])
     names = rows["arch"] + ", " + rows["setting"]
-    return pd.concat(
-        [
-            rows.assign(over="all runs", main=True),
-            rows[~critics].assign(over="all but wasserstein and relativistic"),
-            rows.assign(over=WITHIN),
-            rows.assign(over=names)[rows["setting"] != "published"],
-            rows.assign(over=rows["loss"]),
-        ]
-    )
+    groups = [
+        rows.assign(over="all runs", main=True),
+        rows[~critics].assign(over="all but wasserstein and relativistic"),
+        rows.assign(over=WITHIN),
+        rows.assign(over=names)[rows["setting"] != "published"],
+        rows.assign(over=rows["loss"]),
+    ]
+    return pd.concat(groups)
 
 
 WITHIN = "the seeds of one network, setting and loss; mean"
@@ -173,20 +156,28 @@ def with_millions(rows):
 
 
 def ratio(score, name=None):
-    return name or f"ratio of `{score}`", lambda of: tables.ratio(of, score)
+    """Of `paired` rows: `a` divided by `b`."""
+    return name or f"ratio of `{score}`", lambda of: interval(of[score] / of[f"{score}_b"])
 
 
 def median(score, name=None):
     return name or f"`{score}`", lambda of: interval(of[score])
 
 
-def collapsed(modes, name):
-    return name, lambda of: sum(of[modes] < CLASSES)
+def medians(score, a, b):
+    """Of `paired` rows: their names, and the medians of either."""
+    return [median(score, a), median(f"{score}_b", b)]
 
 
-def correlation(of):
-    within = (of["over"] == WITHIN).all()
-    return tables.correlation_within(of) if within else tables.correlation(of)
+def collapsed(a, b):
+    return [
+        (a, lambda of: sum(of["modes"] < CLASSES)),
+        (b, lambda of: sum(of["modes_b"] < CLASSES)),
+    ]
+
+
+def correlation(name):
+    return name, lambda of: tables.correlation(of, within=(of["over"] == WITHIN).all())
 
 
 CLAIMS = [
@@ -198,12 +189,7 @@ CLAIMS = [
         by=["after", "arch", "setting", "against"],
         measure=ratio("fid"),
         bound=Bound("below", 1),
-        also=[
-            ratio("kid"),
-            ratio("steps"),
-            collapsed("modes", "collapsed"),
-            collapsed("modes_b", "others"),
-        ],
+        also=[ratio("kid"), ratio("steps"), *collapsed("collapsed", "others")],
         number=("dcgan, plain, non_saturating", "`fid` ratio {} (`dcgan`)"),
         summary={"after": "equal steps"},
     ),
@@ -215,7 +201,7 @@ CLAIMS = [
         by=["after", "loss", "a", "b"],
         measure=ratio("noise"),
         bound=Bound("below", 0.5),
-        also=[median("noise", "`noise` of a"), median("noise_b", "of b")],
+        also=medians("noise", "`noise` of a", "of b"),
         number=("dcgan plain, mlp plain", "ratio {} (plain `mlp`)"),
         summary={"after": "equal steps", "loss": "non_saturating"},
     ),
@@ -228,10 +214,8 @@ CLAIMS = [
         measure=ratio("gradient", "ratio of ‖∇G‖"),
         bound=Bound("above", 2),
         also=[
-            median("gradient", "‖∇G‖ non_saturating"),
-            median("gradient_b", "‖∇G‖ minimax"),
-            median("lead", "D(x) - D(G(z)) non_saturating"),
-            median("lead_b", "D(x) - D(G(z)) minimax"),
+            *medians("gradient", "‖∇G‖ non_saturating", "‖∇G‖ minimax"),
+            *medians("lead", "D(x) - D(G(z)) non_saturating", "D(x) - D(G(z)) minimax"),
         ],
         draw=figures.gradients,
         number=("mlp, 1 to 500", "{} (`mlp`)"),
@@ -257,12 +241,9 @@ CLAIMS = [
         measure=ratio("fid", "ratio of `fid` to k = 1"),
         bound=Bound("above", 1),
         also=[
-            median("fid"),
-            median("fid_b", "`fid`, k = 1"),
-            median("steps"),
-            median("steps_b", "`steps`, k = 1"),
-            median("modes"),
-            median("modes_b", "`modes`, k = 1"),
+            *medians("fid", "`fid`", "`fid`, k = 1"),
+            *medians("steps", "`steps`", "`steps`, k = 1"),
+            *medians("modes", "`modes`", "`modes`, k = 1"),
         ],
         number=("k = 5", "five: `fid` ratio {}"),
     ),
@@ -272,7 +253,7 @@ CLAIMS = [
         question="Does `acceptance` rank runs as the Fréchet distance does?",
         rows=groups_of_losses,
         by=["over"],
-        measure=("rank correlation with `fid`", correlation),
+        measure=correlation("rank correlation with `fid`"),
         bound=Bound("below", -0.5),
         also=[("runs", len)],
         number=("all runs", "rank correlation {}"),
@@ -304,9 +285,6 @@ CLAIMS = [
         summary={"best": True},
     ),
 ]
-
-
-# What is said of all claims together
 
 
 def summary(study):
@@ -347,9 +325,6 @@ BLOCKS = {claim.name: claim.block for claim in CLAIMS}
 BLOCKS |= {"summary": summary, "readme": readme, "windows": windows}
 
 
-# Pages
-
-
 def rendered(text, study):
     """The text of a page with its BLOCKS made anew."""
 
@@ -366,20 +341,10 @@ def write(study, folder):
     for page in PAGES:
         (folder / page).write_text(rendered((ROOT / page).read_text(), study))
     for claim in CLAIMS:
-        save(folder, claim.name, claim.draw, claim, study)
-
-
-def save(folder, name, draw, *arguments):
-    figure = Figure(layout="constrained")
-    draw(figure, *arguments)
-    figure.savefig(folder / FIGURES / f"{name}.png")
+        figure = Figure(layout="constrained")
+        claim.draw(figure, claim, study)
+        figure.savefig(folder / FIGURES / f"{claim.name}.png")
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["samples", folder, seed]:
-            save(ROOT, "samples", figures.samples, Path(folder), seed)
-        case [name]:
-            print(BLOCKS[name](tables.read()))
-        case _:
-            write(tables.read(), ROOT)
+    write(tables.read(), ROOT)

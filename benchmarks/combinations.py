@@ -1,17 +1,14 @@
-"""Which losses train with which regularisers? Classes of digits after 500 steps.
+"""Which losses train with which regularisers? The tables of docs/benchmarks.md.
 
 python -m benchmarks.combinations [ARCH ...]
-
-A cell is how many of MNIST's ten classes are among 1,000 samples after 500 steps with the other
-settings at their defaults (`modes` of `keras_gan.evaluate`), and their Frechet distance. The
-results are in docs/benchmarks.md.
 """
 
 import sys
 
-from benchmarks.common import build, markdown
+from benchmarks.common import build, markdown, train
 from keras_gan import data
 from keras_gan.backend import configure_tensorflow, keras
+from keras_gan.evaluation import Reference, Samples, evaluate
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 from keras_gan.penalties import PENALTIES
@@ -24,11 +21,9 @@ REGULARIZERS = {
 
 
 def outcome(images, reference, settings):
-    from keras_gan.evaluation import Samples, evaluate
-
     keras.backend.clear_session()
-    gan, images, config = build(images, settings | {"steps_per_epoch": 500})
-    gan.fit(data.batches(images, config.batch_size), steps_per_epoch=500, verbose=0, shuffle=False)
+    gan, images, config = build(images, settings)
+    list(train(gan, images, config.batch_size, [500]))
     try:
         scores = evaluate(Samples(gan.generate(1000)), reference, ["modes", "fid"])
     except ValueError as error:
@@ -38,8 +33,6 @@ def outcome(images, reference, settings):
 
 
 def main(names):
-    from keras_gan.evaluation import Reference, Samples
-
     configure_tensorflow()
     images = data.load("mnist").images
     reference = Reference(Samples(images))
@@ -47,10 +40,10 @@ def main(names):
         rows = []
         for loss in LOSSES:
             print(arch, loss, file=sys.stderr)
-            common = {"arch": arch, "loss": loss}
             rows.append({arch: loss})
             for name, settings in REGULARIZERS.items():
-                rows[-1][name] = outcome(images, reference, common | settings)
+                settings = {"arch": arch, "loss": loss} | settings
+                rows[-1][name] = outcome(images, reference, settings)
         print(markdown(rows))
 
 

@@ -1,12 +1,14 @@
-"""What several benchmarks need: the first version of `dcgan`, a GAN from flags, Markdown."""
+"""What several benchmarks need: a GAN from flags, training up to a mark, Markdown."""
 
 import dataclasses
 import functools
+import time
 from pathlib import Path
 
 import pandas as pd
 
-from keras_gan import training
+from keras_gan import data, training
+from keras_gan.backend import keras
 from keras_gan.config import Config
 from keras_gan.networks import ARCHITECTURES, dcgan
 
@@ -14,26 +16,58 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # `dcgan` had half of today's channels when the study and most of the recipes were trained.
 NARROW = {
-    name: functools.partial(getattr(dcgan, name), channels=16)
-    for name in ("generator", "discriminator")
+    "generator": functools.partial(dcgan.generator, channels=16),
+    "discriminator": functools.partial(dcgan.discriminator, channels=16),
 }
 
 
-def build(images, settings, architecture=None):
-    """Builds what `train.py` would train.
+def build(images, settings):
+    """The compiled GAN, the images that it trains on, and the `Config`, as `train.py` makes them.
+
+    `settings` are flags of `train.py`, and changed fields of the `Architecture`.
+    """
+    flags = {field.name for field in dataclasses.fields(Config)} & settings.keys()
+    config = Config(**{name: settings[name] for name in flags}).resolve(len(images))
+    changes = {name: settings[name] for name in settings.keys() - flags}
+    images = images[: config.num_images]
+    architecture = dataclasses.replace(ARCHITECTURES[config.arch], **changes)
+    return training.build(config, images, architecture), images, config
+
+
+def train(gan, images, batch_size, marks, callbacks=(), epoch=None):
+    """Trains by `fit`, and yields (mark, seconds in `fit` so far) when a mark is reached.
 
     Args:
-        images: uint8 [N, H, W, C], all there are.
-        settings: a dict of flags of `train.py`.
-        architecture: a dict of what differs from the registered `Architecture`.
-
-    Returns:
-        The compiled GAN, the images that it trains on, and the resolved `Config`.
+        marks: numbers of generator updates, or of seconds: (3000, "45s"). The clock includes
+            tracing, and stops while the caller scores.
+        epoch: steps; by default an epoch ends at a mark.
     """
-    config = Config(**settings).resolve(len(images))
-    changed = dataclasses.replace(ARCHITECTURES[config.arch], **(architecture or {}))
-    images = images[: config.num_images]
-    return training.build(config, images, changed), images, config
+    seconds = 0.0
+
+    def reached(mark):
+        if isinstance(mark, str):
+            return time.monotonic() - begin >= int(mark.removesuffix("s"))
+        return int(gan.step) >= mark
+
+    def stop(batch, logs):
+        if any(map(reached, marks)):
+            gan.stop_training = True
+
+    while marks:
+        begin = time.monotonic() - seconds
+        order = {"seed": gan.seed, "start": int(gan.step), "minibatches": gan.d_steps}
+        gan.fit(
+            data.batches(images, batch_size, **order),
+            steps_per_epoch=epoch or 10**6,
+            epochs=10**6,  # until a mark
+            shuffle=False,
+            verbose=0,
+            callbacks=[*callbacks, keras.callbacks.LambdaCallback(on_train_batch_end=stop)],
+        )
+        seconds = time.monotonic() - begin
+        found = [mark for mark in marks if reached(mark)]
+        marks = [mark for mark in marks if mark not in found]
+        yield from ((mark, seconds) for mark in found)
 
 
 def markdown(rows):

@@ -2,10 +2,8 @@
 
 python -m benchmarks.feature_network
 
-Takes about ten minutes on two cores and writes keras_gan/evaluation/mnist-cnn-v1.npz. It prints the
-accuracy on the test half, which is used for nothing else here, and the SHA-256 that
-keras_gan/evaluation/network.py must name. With the pinned versions the weights come out the same
-to the last bit. A network with other weights needs another name.
+Takes about ten minutes on two cores. Prints the accuracy on the test half, and the SHA-256 that
+keras_gan/evaluation/network.py must name. A network with other weights needs another name.
 """
 
 import hashlib

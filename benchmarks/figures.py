@@ -1,8 +1,5 @@
 """The figures of docs/claims.md, on a matplotlib Figure."""
 
-import itertools
-
-from matplotlib.image import imread
 from matplotlib.ticker import LogLocator
 
 from benchmarks.tables import where
@@ -60,18 +57,6 @@ def stacked(figure, _, study):
         axes.legend(fontsize="xx-small")
     axes.axhline(999 / 52_000, **LINE)
     logarithmic(axes)
-
-
-def samples(figure, folder, seed):
-    """Sample grids that the study left in a folder; those of one network share their latents."""
-    figure.set_size_inches(9, 12)
-    losses = ("minimax", "non_saturating", "lsgan")
-    names = itertools.product(("mlp", "dcgan"), ("plain", "default"), losses)
-    for axes, (arch, setting, loss) in zip(figure.subplots(4, 3).ravel(), names, strict=True):
-        path = folder / f"losses-{arch}-{loss}-{setting}-{seed}-3000.png"
-        axes.imshow(imread(path), cmap="gray", interpolation="nearest")
-        axes.set_title(f"{arch}, {setting}: {loss}", fontsize="small")
-        axes.axis("off")
 
 
 def panels(figure, items):

@@ -17,24 +17,16 @@ from PIL import Image
 from keras_gan.run_directory import RunDirectory
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-COLUMNS = 8  # of a grid
-
-
-def write_twice_as_large(path, pixels):
-    Image.fromarray(np.kron(pixels, np.ones([2, 2], np.uint8))).save(path, optimize=True)
-
-
-def first_16(grid):
-    """The first two rows of a grid, side by side."""
-    rows = np.split(grid, COLUMNS)
-    return np.concatenate(rows[:2], axis=1)
+ROWS = 8  # of a grid
 
 
 def main(directory="runs/mnist-dcgan-lsgan"):
     run = RunDirectory(directory)
     grids = [np.asarray(Image.open(path)) for path in sorted(run.samples.glob("epoch-*.png"))]
-    write_twice_as_large(DOCS / "dcgan-lsgan.png", grids[-1])
-    write_twice_as_large(DOCS / "epochs.png", np.concatenate([first_16(grid) for grid in grids]))
+    first_16 = [np.concatenate(np.split(grid, ROWS)[:2], axis=1) for grid in grids]
+    for name, pixels in (("dcgan-lsgan", grids[-1]), ("epochs", np.concatenate(first_16))):
+        twice = np.kron(pixels, np.ones([2, 2], np.uint8))
+        Image.fromarray(twice).save(DOCS / f"{name}.png", optimize=True)
     shutil.copy(run.curves, DOCS / "curves.png")
 
 

@@ -1,28 +1,26 @@
 """How good are the samples after so many seconds? Ours, variations of it, and the tutorials'.
 
-python -m benchmarks.recipes [PART ...]     measures what is missing in recipes.csv; the tables
-python -m benchmarks.recipes table          prints the tables of what is there
+python -m benchmarks.recipes [recipes] [changes]
 
-The parts are "recipes" (ours, and the networks that most people start from), "changes" (dcgan with
-16 channels, and one thing changed) and "long". Each run trains by `fit` in a process of its own,
-one at a time; the clock includes tracing and stops while 10,000 samples are scored. Let the
-machine be idle.
+Measures what is missing in recipes.csv, and prints the tables. Let the machine be idle.
 """
 
-import subprocess
+import csv
+import itertools
+import math
+import multiprocessing
 import sys
-import time
 
 import pandas as pd
 
 import keras_gan
-from benchmarks import references
-from benchmarks.common import NARROW, ROOT, build, markdown
-from keras_gan import networks
+from benchmarks.common import NARROW, ROOT, build, markdown, train
+from benchmarks.references import keras_example, tensorflow_tutorial
+from keras_gan import callbacks, data, networks
 from keras_gan.backend import configure_tensorflow, keras
+from keras_gan.evaluation import Samples, scores
 
 TABLE = ROOT / "benchmarks" / "recipes.csv"  # recipe, seed, seconds, images, fid
-SAMPLES = 10_000
 
 
 def with_dropout(image_shape):
@@ -34,28 +32,21 @@ def with_dropout(image_shape):
     return keras.Sequential(layers)
 
 
-BETA_2 = {"optimizer": networks.adam}
-DROPOUT = {"discriminator": with_dropout}
-# name -> (flags of train.py, changes of the architecture)
 CHANGES = {
-    "nothing": ({}, {}),
-    "batches of 64": ({"batch_size": 64}, {}),
-    "beta_2 = 0.999": ({}, BETA_2),
-    "no moving average": ({"ema_decay": 0.0}, {}),
-    "dropout 0.3 in D for R1": ({"penalty": "none"}, DROPOUT),
-    "average of decay 0.9995": ({"ema_decay": 0.9995}, {}),
+    "nothing": {},
+    "batches of 64": {"batch_size": 64},
+    "beta_2 = 0.999": {"optimizer": networks.adam},
+    "no moving average": {"ema_decay": 0.0},
+    "dropout 0.3 in D for R1": {"penalty": "none", "discriminator": with_dropout},
+    "average of decay 0.9995": {"ema_decay": 0.9995},
 }
-LONG = {"batches of 64, beta_2 = 0.999": ({"batch_size": 64}, BETA_2)}
 RECIPES = {
-    "dcgan, lsgan": ({}, {}),
-    "mlp, non_saturating": ({"arch": "mlp", "loss": "non_saturating"}, {}),
-    **{name: (flags, NARROW | changes) for name, (flags, changes) in (CHANGES | LONG).items()},
+    "dcgan, lsgan": {},
+    "mlp, non_saturating": {"arch": "mlp", "loss": "non_saturating"},
+    **{name: NARROW | changes for name, changes in CHANGES.items()},
 }
-REFERENCES = {
-    "Keras' example": references.keras_example,
-    "TensorFlow's tutorial": references.tensorflow_tutorial,
-}
-# part -> {name: the seconds at which to score}; of "long" seed 0 only
+REFERENCES = {"Keras' example": keras_example, "TensorFlow's tutorial": tensorflow_tutorial}
+# part -> {name: the seconds at which to score}
 PARTS = {
     "recipes": {
         "dcgan, lsgan": (60, 120, 300),
@@ -64,57 +55,31 @@ PARTS = {
         "TensorFlow's tutorial": (60, 120),
     },
     "changes": dict.fromkeys([*CHANGES, "dcgan, lsgan"], (60, 120, 300)),
-    "long": dict.fromkeys(LONG, (600, 1800)),
 }
 
 
-def measure(part, name, seed):
-    """Trains one run and yields (images, fid) at its marks."""
-    from keras_gan import callbacks, data
-    from keras_gan.evaluation import Samples, scores
-
+def run(part, name, seed):
+    """Trains one recipe, and writes its rows once it has come to all its marks."""
     if name in RECIPES:
         configure_tensorflow()  # as train.py; it would make the others slower by a twentieth
     images = data.load("mnist").images
     moments = Samples(images).moments
     if name in RECIPES:
-        flags, changes = RECIPES[name]
-        gan, _, config = build(images, flags | {"seed": seed}, changes)
+        gan, _, config = build(images, RECIPES[name] | {"seed": seed})
         batch_size = config.batch_size
     else:
         gan, batch_size = REFERENCES[name](seed)
-    seconds = 0
-    for mark in PARTS[part][name]:
-        batches = data.batches(images, batch_size, seed=seed, start=int(gan.step))
-        limit = callbacks.TimeLimit(mark - seconds)
-        begin = time.monotonic()
-        gan.fit(
-            batches,
-            steps_per_epoch=10**6,  # until the limit
-            shuffle=False,
-            verbose=0,
-            callbacks=[callbacks.TerminateOnNonFinite(), limit],
-        )
-        seconds += time.monotonic() - begin
-        distance = scores.frechet_distance(moments, Samples(gan.generate(SAMPLES)).features)
-        yield int(gan.step) * batch_size, float(distance)
-
-
-def run(part, name, seed):
-    """Measures one run and writes its rows, once it is complete."""
-    marks = PARTS[part][name]
-    found = []
+    found = {f"{seconds}s": (0, math.inf) for seconds in PARTS[part][name]}
     try:
-        for images, fid in measure(part, name, seed):
-            found.append((images, fid))
+        for mark, _ in train(gan, images, batch_size, [*found], [callbacks.TerminateOnNonFinite()]):
+            features = Samples(gan.generate(10_000)).features
+            fid = scores.frechet_distance(moments, features)
+            found[mark] = int(gan.step) * batch_size, fid
     except (FloatingPointError, keras_gan.InputError) as error:
         print(name, seed, error)
-        found += [(0, float("inf"))] * (len(marks) - len(found))
-    rows = [
-        (name, seed, mark, images, f"{fid:.4f}")
-        for mark, (images, fid) in zip(marks, found, strict=True)
-    ]
-    pd.DataFrame(rows).to_csv(TABLE, mode="a", header=False, index=False, lineterminator="\r\n")
+    with open(TABLE, "a", newline="") as file:
+        for mark, (count, fid) in found.items():
+            csv.writer(file).writerow([name, seed, mark.removesuffix("s"), count, f"{fid:.4f}"])
 
 
 def table(part):
@@ -140,25 +105,16 @@ def cell(fids):
 
 
 def main(parts):
-    for part in parts:
-        for seed in range(1 if part == "long" else 3):
-            for name in PARTS[part]:
-                rows = pd.read_csv(TABLE)
-                if not ((rows["recipe"] == name) & (rows["seed"] == seed)).any():
-                    command = [sys.executable, "-m", "benchmarks.recipes", "run", part, name]
-                    subprocess.run([*command, str(seed)], cwd=ROOT, check=False)
-    print_tables(parts)
-
-
-def print_tables(parts):
+    spawn = multiprocessing.get_context("spawn")
+    for part, seed in itertools.product(parts, range(3)):
+        for name in PARTS[part]:
+            rows = pd.read_csv(TABLE)
+            if not ((rows["recipe"] == name) & (rows["seed"] == seed)).any():
+                process = spawn.Process(target=run, args=(part, name, seed))
+                process.start()
+                process.join()
     print("\n\n".join(map(table, parts)))
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["table"]:
-            print_tables(PARTS)
-        case ["run", part, name, seed]:
-            run(part, name, int(seed))
-        case parts:
-            main(parts or list(PARTS))
+    main(sys.argv[1:] or PARTS)

@@ -4,6 +4,8 @@ Their authors' images are in [0, 1] or [-1, 1]: a rescaling at either end makes 
 train by `keras_gan.GAN`, so that the comparison is one of networks and settings.
 """
 
+import functools
+
 import keras_gan
 from keras_gan.backend import keras
 from keras_gan.losses import NonSaturating
@@ -24,50 +26,47 @@ class NoisyLabels(NonSaturating):
         return (ops.mean(real) + ops.mean(fake)) / 2  # one mean over all labels
 
 
+def compiled(generator, discriminator, rate, loss, seed, **options):
+    """A GAN of two lists of layers, made after `set_random_seed`."""
+    gan = keras_gan.GAN(keras.Sequential(generator), keras.Sequential(discriminator), seed=seed)
+    optimizers = (keras.optimizers.Adam(rate) for _ in range(2))
+    gan.compile(*optimizers, loss, steps_per_execution=4, **options)
+    return gan
+
+
 def keras_example(seed):
     """(GAN, batch size) of keras.io/guides/custom_train_step_in_tensorflow, its last example."""
     keras.utils.set_random_seed(seed)
     layers = keras.layers
-    generator = keras.Sequential(
-        [
-            keras.Input([128]),
-            layers.Dense(7 * 7 * 128),
-            layers.LeakyReLU(0.2),
-            layers.Reshape([7, 7, 128]),
-            layers.Conv2DTranspose(128, 4, 2, padding="same"),
-            layers.LeakyReLU(0.2),
-            layers.Conv2DTranspose(128, 4, 2, padding="same"),
-            layers.LeakyReLU(0.2),
-            layers.Conv2D(1, 7, padding="same", activation="sigmoid"),
-            layers.Rescaling(2.0, -1.0),
-        ]
-    )
-    discriminator = keras.Sequential(
-        [
-            keras.Input([28, 28, 1]),
-            layers.Rescaling(0.5, 0.5),
-            layers.Conv2D(64, 3, 2, padding="same"),
-            layers.LeakyReLU(0.2),
-            layers.Conv2D(128, 3, 2, padding="same"),
-            layers.LeakyReLU(0.2),
-            layers.GlobalMaxPooling2D(),
-            layers.Dense(1),
-        ]
-    )
-    gan = keras_gan.GAN(generator, discriminator, seed=seed)
-    optimizers = (keras.optimizers.Adam(3e-4) for _ in range(2))
-    gan.compile(*optimizers, NoisyLabels(), steps_per_execution=4)
-    return gan, 64
+
+    def leaky(layer):
+        return [layer, layers.LeakyReLU(0.2)]
+
+    generator = [
+        keras.Input([128]),
+        *leaky(layers.Dense(7 * 7 * 128)),
+        layers.Reshape([7, 7, 128]),
+        *leaky(layers.Conv2DTranspose(128, 4, 2, padding="same")),
+        *leaky(layers.Conv2DTranspose(128, 4, 2, padding="same")),
+        layers.Conv2D(1, 7, padding="same", activation="sigmoid"),
+        layers.Rescaling(2.0, -1.0),
+    ]
+    discriminator = [
+        keras.Input([28, 28, 1]),
+        layers.Rescaling(0.5, 0.5),
+        *leaky(layers.Conv2D(64, 3, 2, padding="same")),
+        *leaky(layers.Conv2D(128, 3, 2, padding="same")),
+        layers.GlobalMaxPooling2D(),
+        layers.Dense(1),
+    ]
+    return compiled(generator, discriminator, 3e-4, NoisyLabels(), seed), 64
 
 
 def tensorflow_tutorial(seed):
     """(GAN, batch size) of tensorflow.org/tutorials/generative/dcgan."""
     keras.utils.set_random_seed(seed)
     layers = keras.layers
-
-    def up(channels, strides, activation=None):
-        options = {"padding": "same", "use_bias": False, "activation": activation}
-        return layers.Conv2DTranspose(channels, 5, strides, **options)
+    up = functools.partial(layers.Conv2DTranspose, kernel_size=5, padding="same", use_bias=False)
 
     def normalised(layer):
         return [layer, layers.BatchNormalization(), layers.LeakyReLU(0.3)]
@@ -76,20 +75,14 @@ def tensorflow_tutorial(seed):
         convolution = layers.Conv2D(channels, 5, 2, padding="same")
         return [convolution, layers.LeakyReLU(0.3), layers.Dropout(0.3)]
 
-    generator = keras.Sequential(
-        [
-            keras.Input([100]),
-            *normalised(layers.Dense(7 * 7 * 256, use_bias=False)),
-            layers.Reshape([7, 7, 256]),
-            *normalised(up(128, 1)),
-            *normalised(up(64, 2)),
-            up(1, 2, activation="tanh"),
-        ]
-    )
-    discriminator = keras.Sequential(
-        [keras.Input([28, 28, 1]), *down(64), *down(128), layers.Flatten(), layers.Dense(1)]
-    )
-    gan = keras_gan.GAN(generator, discriminator, seed=seed)
-    optimizers = (keras.optimizers.Adam(1e-4) for _ in range(2))
-    gan.compile(*optimizers, "non_saturating", steps_per_execution=4, simultaneous=True)
-    return gan, 256
+    generator = [
+        keras.Input([100]),
+        *normalised(layers.Dense(7 * 7 * 256, use_bias=False)),
+        layers.Reshape([7, 7, 256]),
+        *normalised(up(128, strides=1)),
+        *normalised(up(64, strides=2)),
+        up(1, strides=2, activation="tanh"),
+    ]
+    convolutions = [*down(64), *down(128)]
+    discriminator = [keras.Input([28, 28, 1]), *convolutions, layers.Flatten(), layers.Dense(1)]
+    return compiled(generator, discriminator, 1e-4, "non_saturating", seed, simultaneous=True), 256

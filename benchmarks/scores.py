@@ -1,9 +1,7 @@
 """The tables of docs/scores.md, in Markdown.
 
-python -m benchmarks.scores
-    scores images of MNIST whose fault is known, 10,000 of each where there are as many
-python -m benchmarks.scores runs/mnist-dcgan-lsgan ...
-    puts the evaluation.json of runs side by side
+python -m benchmarks.scores                         of images of MNIST whose fault is known
+python -m benchmarks.scores RUN_DIRECTORY ...       of runs, from their evaluation.json
 """
 
 import json
@@ -15,6 +13,7 @@ import pandas as pd
 
 from benchmarks.common import markdown
 from keras_gan import data
+from keras_gan.evaluation import METRICS, VALIDATION, Reference, Samples, evaluate
 
 LEFT_OUT = ["class_histogram", "kid_error", "parzen_error", "parzen_sigma"]  # of the tables
 
@@ -46,8 +45,6 @@ def alterations(rng):
 
 def known_answers():
     """{name: {score: value}} of images whose fault is known."""
-    from keras_gan.evaluation import METRICS, VALIDATION, Reference, Samples, evaluate
-
     train, test = data.load("mnist"), data.load("mnist", split="test")
     reference = Reference(Samples(train.images), Samples(test.images))
     rng = np.random.default_rng(0)

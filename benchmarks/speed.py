@@ -1,19 +1,11 @@
-"""How much of the machine's speed does the library leave to the user? Ratios within one run.
+"""How fast are the commands and the training? The tables of docs/benchmarks.md.
 
-python -m benchmarks.speed                   all of the following but `profile`
-python -m benchmarks.speed commands          seconds and memory of the commands
-python -m benchmarks.speed fit               images per second of `gan.fit` as `train.py` calls it,
-                                             of a bare `tf.function` loop, and of the input alone
-python -m benchmarks.speed deterministic     what deterministic operations cost
-python -m benchmarks.speed rate [ARCH]       prints the images per second of `gan.fit`
-python -m benchmarks.speed profile [ARCH]    prints where the time of a step goes
-
-The results are in docs/benchmarks.md.
+python -m benchmarks.speed                     the commands, and `gan.fit` beside a bare loop
+python -m benchmarks.speed rate [ARCH]         images per second of `gan.fit`
+python -m benchmarks.speed profile [ARCH]      where the time of a step goes
 """
 
-import collections
 import functools
-import os
 import re
 import resource
 import statistics
@@ -23,39 +15,57 @@ import tempfile
 import time
 from pathlib import Path
 
-import keras_gan
+import numpy as np
+import pandas as pd
+
 from benchmarks.common import ROOT, build, markdown
-from keras_gan import data
+from keras_gan import callbacks, data
 from keras_gan.backend import configure_tensorflow, keras, tf
 
-ROUNDS = 5
-SECONDS = 8  # of each way, each round
+ROUNDS, SECONDS = 5, 8  # the seconds are of each way, each round
 LOSSES = {"dcgan": "lsgan", "mlp": "non_saturating", "maxout": "non_saturating"}
+# The parts of a step, and patterns of "KIND NAME" of their operations; the first match counts.
+PARTS = {
+    "convolutions": r"^\S*Conv2D",
+    "dense layers": r"^\S*MatMul",
+    "optimisers": "[Aa]dam",
+    "random numbers": "Random|stateless",
+    "elementwise in the networks": "generator|discriminator",
+    "everything else": "",
+}
+
+
+def seconds(function, *arguments):
+    begin = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - begin
 
 
 def default(arch):
-    """A GAN as `train.py` makes it, its batches, and their size."""
+    """A GAN as `train.py` makes it, its batches, their size, and the function fit(steps)."""
     gan, images, config = build(data.load().images, {"arch": arch, "loss": LOSSES[arch]})
-    return gan, data.batches(images, config.batch_size), config.batch_size
+    stream = data.batches(images, config.batch_size)
+
+    def fit(steps):
+        guard = callbacks.TerminateOnNonFinite()  # the one of train.py that acts on each batch
+        gan.fit(stream, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[guard])
+
+    return gan, stream, config.batch_size, fit
 
 
 def bare_step(gan):
     """The step as one would write it without the library: no logs, no seeds, no average."""
     generator, discriminator, loss = gan.generator, gan.discriminator, gan.adversarial_loss
-
-    def logits(images):
-        return discriminator(images, training=True)
+    penalty = gan.penalty or (lambda logits, real, fake, _: (logits(real), logits(fake), 0.0))
+    logits = functools.partial(discriminator, training=True)
 
     @tf.function
     def step(real):
         with tf.GradientTape(persistent=True) as tape:
             z = tf.random.normal([tf.shape(real)[0], gan.latent_dim])
             fake = generator(z, training=True)
-            if gan.penalty is None:
-                real_logits, fake_logits, penalty = logits(real), logits(fake), 0.0
-            else:
-                real_logits, fake_logits, penalty = gan.penalty(logits, real, fake, [0, 0])
-            d_loss = loss.discriminator(real_logits, fake_logits) + penalty
+            real_logits, fake_logits, penalised = penalty(logits, real, fake, [0, 0])
+            d_loss = loss.discriminator(real_logits, fake_logits) + penalised
             g_loss = loss.generator(fake_logits)
         d_gradients = tape.gradient(d_loss, discriminator.trainable_variables)
         g_gradients = tape.gradient(g_loss, generator.trainable_variables)
@@ -68,175 +78,106 @@ def bare_step(gan):
 def compare(arch):
     """A row of medians over the rounds: `fit`, the bare loop, and the input alone."""
     keras.backend.clear_session()
-    gan, stream, batch_size = default(arch)
+    gan, stream, batch_size, fit = default(arch)
     step = bare_step(gan)
-
-    def fit(count):
-        guard = keras_gan.callbacks.TerminateOnNonFinite()  # the one that acts on each batch
-        gan.fit(stream, steps_per_epoch=count, verbose=0, shuffle=False, callbacks=[guard])
 
     def bare(count):
         for real in stream.take(count):
             step(real)
-        gan.generator.weights[0].numpy()
+        gan.generator.weights[0].numpy()  # waits for the last step
 
     def pipeline(count):
         for _ in stream.take(count):
             pass
 
-    def rate(way, count):
-        begin = time.perf_counter()
-        way(count)
-        return count * batch_size / (time.perf_counter() - begin)
-
     for way in (fit, bare, pipeline):
         way(20)  # traces and warms up
-    count = int(SECONDS * rate(bare, 100) / batch_size / 4) * 4  # whole executions of four steps
+    count = int(SECONDS * 100 / seconds(bare, 100) / 4) * 4  # whole executions of four steps
     ways = ((fit, count), (bare, count), (pipeline, 10 * count))
-    rounds = [[rate(*way) for way in ways] for _ in range(ROUNDS)]
-    fits, bares, inputs = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+    rounds = [[n * batch_size / seconds(way, n) for way, n in ways] for _ in range(ROUNDS)]
+    fits, bares, inputs = np.transpose(rounds)
     return {
         "arch": arch,
-        "fit img/s": f"{fits:,.0f}",
-        "bare img/s": f"{bares:,.0f}",
-        "input img/s": f"{inputs:,.0f}",
-        "fit / bare": f"{statistics.median(f / b for f, b, _ in rounds):.3f}",
-        "input / fit": f"{statistics.median(i / f for f, _, i in rounds):.0f}",
+        "fit img/s": f"{np.median(fits):,.0f}",
+        "bare img/s": f"{np.median(bares):,.0f}",
+        "input img/s": f"{np.median(inputs):,.0f}",
+        "fit / bare": f"{np.median(fits / bares):.3f}",
+        "input / fit": f"{np.median(inputs / fits):.0f}",
     }
-
-
-def command(*arguments, **environment):
-    """(seconds, output) of a command."""
-    begin = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-    )
-    return time.perf_counter() - begin, done.stdout
 
 
 def commands():
     """A row for each command: median seconds of three, and the peak memory so far."""
     with tempfile.TemporaryDirectory() as folder:
-        run = f"--model_dir={folder}/run"
-        for arguments in (
-            ["train.py", "--help"],
-            ["train.py", "--arch=resnet"],
-            ["train.py", "--steps_per_epoch=200", "--epochs=1", run, "--overwrite"],
-            ["sample.py", run, f"--output={folder}/x.npy", "--num_images=10000"],
+        for line in (
+            "train.py --help",
+            "train.py --arch=resnet",
+            "train.py --steps_per_epoch=200 --epochs=1 --model_dir=/tmp/run --overwrite",
+            "sample.py --model_dir=/tmp/run --output=/tmp/x.npy --num_images=10000",
         ):
-            seconds = statistics.median(command(*arguments)[0] for _ in range(3))
+            arguments = line.replace("/tmp", folder).split()
+            options = {"cwd": ROOT, "capture_output": True}
+            command = functools.partial(subprocess.run, [sys.executable, *arguments], **options)
+            median = statistics.median(seconds(command) for _ in range(3))
             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            shown = " ".join(arguments).replace(folder, "/tmp")
             yield {
-                "command": f"`python {shown}`",
-                "seconds": f"{seconds:.2f}",
+                "command": f"`python {line}`",
+                "seconds": f"{median:.2f}",
                 "peak MB so far": f"{peak:.0f}",
             }
 
 
-def deterministic():
-    """The speed of `dcgan` with deterministic operations, relative to that without."""
-    arguments = ("-m", "benchmarks.speed", "rate")
-    rates = [
-        [float(command(*arguments, TF_DETERMINISTIC_OPS=on)[1]) for on in ("1", "0")]
-        for _ in range(3)
-    ]
-    return statistics.median(fixed / free for fixed, free in rates)
-
-
 def rate(arch="dcgan"):
-    """Images per second of `gan.fit`."""
-    gan, stream, batch_size = default(arch)
-    gan.fit(stream, steps_per_epoch=50, verbose=0, shuffle=False)
-    begin = time.perf_counter()
-    gan.fit(stream, steps_per_epoch=500, verbose=0, shuffle=False)
-    return 500 * batch_size / (time.perf_counter() - begin)
+    _, _, batch_size, fit = default(arch)
+    fit(50)
+    return 500 * batch_size / seconds(fit, 500)
 
 
 def profile(arch="dcgan", steps=100):
-    """Prints where the time of a step goes, and its arithmetic against a matrix product's."""
-    gan, stream, batch_size = default(arch)
-    fit = functools.partial(gan.fit, stream, steps_per_epoch=steps, verbose=0, shuffle=False)
-    fit()
-    begin = time.perf_counter()
-    fit()
-    wall = time.perf_counter() - begin
+    """Prints the parts of a step, and its speed of arithmetic beside a matrix product's."""
+    gan, _, batch_size, fit = default(arch)
+    fit(steps)
+    step = seconds(fit, steps) / steps
+    print(f"{arch}: {step * 1e3:.2f} ms a step of {batch_size} images")
     with tempfile.TemporaryDirectory() as folder:
-        tf.profiler.experimental.start(folder)
-        fit()
-        tf.profiler.experimental.stop()
-        operations = list(traced(folder))
-    spent = collections.Counter()
-    for name, start, stop in operations:
-        part = next(part for part, pattern in PARTS.items() if re.search(pattern, name))
-        spent[part] += stop - start
-    print(f"{arch}: {wall / steps * 1e3:.2f} ms a step of {batch_size} images")
-    for name, duration in spent.most_common():
-        print(f"{name:30} {duration / spent.total():6.1%}")
-    covered, end = 0, 0
-    spans = sorted(span for _, *span in operations)
-    for start, stop in spans:
-        covered, end = covered + max(0, stop - max(start, end)), max(end, stop)
-    idle = 1 - covered / (end - spans[0][0])
-    print(f"of the time no operation runs (input, Python, dispatch): {idle:.1%}")
+        with tf.profiler.experimental.Profile(folder):
+            fit(steps)
+        operations = pd.DataFrame(traced(folder)).sort_values("start")
+    spent = (operations["stop"] - operations["start"]).groupby(operations["part"]).sum()
+    shares = (spent / spent.sum()).sort_values(ascending=False)
+    gaps = operations["start"] - operations["stop"].cummax().shift()  # negative: they overlap
+    idle = gaps.clip(lower=0).sum() / (operations["stop"].max() - operations["start"].min())
+    shares["of the time no operation runs"] = idle  # input, Python, dispatch
+    print(shares.map("{:.1%}".format).to_string(header=False))
 
     real = tf.zeros([batch_size, *gan.discriminator.input_shape[1:]])
-    step = tf.function(gan.train_step).get_concrete_function(real)
+    graph = tf.function(gan.train_step).get_concrete_function(real).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
-    flops = tf.compat.v1.profiler.profile(step.graph, options=options).total_float_ops
+    flops = tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
     a, b = tf.random.normal([2, 2048, 2048])
     product = tf.function(lambda: (tf.matmul(a, b), tf.matmul(b, a)))  # on half the cores each
-    rates = []
-    for _ in range(10):
-        begin = time.perf_counter()
-        product()
-        rates.append(2 * 2 * 2048**3 / (time.perf_counter() - begin))
-    most, ours = statistics.median(rates), flops * steps / wall
+    most = 2 * 2 * 2048**3 / statistics.median(seconds(product) for _ in range(10))
     print(
-        f"{flops / 1e9:.3f} GFLOP a step, {ours / 1e9:.0f} GFLOP/s: "
-        f"{ours / most:.1%} of the {most / 1e9:.0f} of float32 matrix products"
+        f"{flops / 1e9:.3f} GFLOP a step, {flops / step / 1e9:.0f} GFLOP/s: "
+        f"{flops / step / most:.1%} of the {most / 1e9:.0f} of float32 matrix products"
     )
 
 
 def traced(folder):
-    """(name and kind, start, stop) of each operation in a profile, in picoseconds."""
+    """The part of a step, start and stop of each operation in a profile, in nanoseconds."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     (path,) = Path(folder).rglob("*.xplane.pb")
     planes = xplane_pb2.XSpace.FromString(path.read_bytes()).planes
     (host,) = (plane for plane in planes if plane.name == "/host:CPU")
     for line in host.lines:
-        if line.name.startswith("tf_Compute"):
-            for event in line.events:
-                name, _, kind = host.event_metadata[event.metadata_id].name.partition(":")
-                start = line.timestamp_ns * 1000 + event.offset_ps
-                if kind and "/" in name:
-                    yield f"{kind} {name}", start, start + event.duration_ps
-
-
-# The parts of a step, and patterns of "KIND NAME" of their operations; the first match counts.
-PARTS = {
-    "convolutions": r"^\S*Conv2D",
-    "dense layers": r"^\S*MatMul",
-    "optimisers": "[Aa]dam",
-    "random numbers": "Random|stateless",
-    "elementwise in the networks": "generator|discriminator",
-    "everything else": "",
-}
-
-
-def main(parts):
-    if "commands" in parts:
-        print(markdown(commands()), end="\n\n")
-    if "fit" in parts:
-        configure_tensorflow()
-        print(markdown(map(compare, LOSSES)), end="\n\n")
-    if "deterministic" in parts:
-        print(f"dcgan, deterministic operations / free ones: {deterministic():.3f}")
+        for event in line.events if line.name.startswith("tf_Compute") else ():
+            name, _, kind = host.event_metadata[event.metadata_id].name.partition(":")
+            if kind and "/" in name:
+                found = (part for part in PARTS if re.search(PARTS[part], f"{kind} {name}"))
+                start = line.timestamp_ns + event.offset_ps // 1000
+                stop = start + event.duration_ps // 1000
+                yield {"part": next(found), "start": start, "stop": stop}
 
 
 if __name__ == "__main__":
@@ -246,5 +187,7 @@ if __name__ == "__main__":
         case ["profile", *arch]:
             configure_tensorflow()
             profile(*arch)
-        case parts:
-            main(parts or ["commands", "fit", "deterministic"])
+        case _:
+            print(markdown(commands()), end="\n\n")
+            configure_tensorflow()
+            print(markdown(map(compare, LOSSES)))

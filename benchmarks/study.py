@@ -3,9 +3,8 @@
 python -m benchmarks.study [PART ...]     what is missing there, on MNIST: some hours
 python -m benchmarks.study short          a minute of synthetic digits, into runs/study-short
 
-As many runs as there are cores train at a time, each on one core. A study that was stopped goes on
-where it was. `python -m benchmarks.claims` makes the tables and figures; the short form makes its
-own.
+As many runs as there are cores train at a time, each on one core. A run's rows are written when it
+ends. The short form also makes its tables and figures, as `python -m benchmarks.claims` does.
 """
 
 import dataclasses
@@ -15,7 +14,6 @@ import multiprocessing
 import os
 import shutil
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -23,14 +21,12 @@ import numpy as np
 import pandas as pd
 
 import keras_gan
-from benchmarks import claims, tables
-from benchmarks.common import NARROW, ROOT, build
+from benchmarks import claims, common, tables
+from benchmarks.common import NARROW, ROOT
 from benchmarks.scores import blurred
 from keras_gan import data, networks
 from keras_gan.backend import configure_tensorflow, keras, tf
-from keras_gan.evaluation import VALIDATION
-from keras_gan.images import to_uint8, write_grid
-from keras_gan.networks import ARCHITECTURES
+from keras_gan.evaluation import VALIDATION, Reference, Samples, evaluate, scores
 
 SCORES = ("fid", "kid", "precision", "recall", "modes", "acceptance", "noise", "parzen", "class_kl")
 FIELDS = (*tables.KEY, "steps", "images", "seconds", *SCORES)
@@ -39,51 +35,31 @@ COURSE_FIELDS = (*tables.KEY[:-1], "step", "d_real", "d_fake", "gradient")
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """Where a study reads and writes, and how much it trains and scores."""
+    """Where a study has its tables and its data, and how much it trains and scores."""
 
-    tables: Path  # the folder of study.csv and study-courses.csv
-    folder: Path  # of unfinished runs, and of the sample grids of finished ones
-    data_path: Path | None  # None: MNIST, wherever it is
-    seeds: int
-    samples: int
-    paired: int  # of them, for the scores that compare all pairs
-    stacked: int  # samples of stacked MNIST, and real images they are compared with
+    folder: Path = tables.FOLDER  # of study.csv and study-courses.csv
+    data_path: Path | None = None  # None: MNIST, wherever it is
+    seeds: int = 5
+    samples: int = 10_000
+    paired: int = 5_000  # of them, for the scores that compare all pairs
+    stacked: int = 26_000  # samples of stacked MNIST, and real images they are compared with
 
-    @property
-    def table(self):
-        return self.tables / tables.TABLE.name
-
-    @property
-    def courses(self):
-        return self.tables / tables.COURSES.name
-
-
-FULL = Setup(tables.TABLE.parent, ROOT / "runs/study", None, 5, 10_000, 5_000, 26_000)
-
-
-def short(folder):
-    return Setup(folder, folder, folder / "synthetic.npz", 1, 800, 500, 2_000)
+    @classmethod
+    def short(cls, folder):
+        return cls(folder, folder / "synthetic.npz", 1, samples=800, paired=500, stacked=2_000)
 
 
 # The runs
 
 
-def adam_of_2015(learning_rate):
-    return keras.optimizers.Adam(learning_rate, beta_1=0.5)
-
-
-def annealed(steps):
+def annealed(steps, learning_rate):
     """This library's Adam, with a rate that falls linearly to 0 in so many updates."""
-    return {"optimizer": functools.partial(_annealed, steps)}
-
-
-def _annealed(steps, learning_rate):
     schedule = keras.optimizers.schedules.PolynomialDecay
     return networks.adam(schedule(learning_rate, steps, end_learning_rate=0.0))
 
 
-# Settings are flags of `train.py`, and `optimizer` in the place of the architecture's. DEFAULT are
-# those of `mlp` and `dcgan` when the study was run: those of `dcgan` have changed since.
+# Settings are those of `common.build`. DEFAULT are those of `mlp` and `dcgan` when the study was
+# run: those of `dcgan` have changed since.
 DEFAULT = {"batch_size": 64, "optimizer": networks.adam}
 # What Radford et al. 2015 train with, except for the batch size.
 PLAIN = {
@@ -93,41 +69,40 @@ PLAIN = {
     "simultaneous": False,
     "g_lr": 2e-4,
     "d_lr": 2e-4,
-    "optimizer": adam_of_2015,
+    "optimizer": functools.partial(keras.optimizers.Adam, beta_1=0.5),
 }
 Z = {"latent_dim": 64}
-ANNEALED = DEFAULT | Z | annealed(48_000)
+PARZEN_ANNEALED = {"optimizer": functools.partial(annealed, 56_160)}
+STACKED_ANNEALED = DEFAULT | Z | {"optimizer": functools.partial(annealed, 48_000)}
 BOTH = ("mlp", "dcgan")
 GAN = ("non_saturating",)
 PAPERS = ("minimax", "non_saturating", "lsgan")
 LATER = ("hinge", "wasserstein")
+RELATIVISTIC = ("relativistic",)
 PARZEN = (2500, 5000, 10_000, 17_000, 25_000, 35_000, 50_000, 70_000, 90_000)
 
 # Part, networks, losses, name of the setting, settings, when to score (numbers of generator
 # updates, or seconds of training), and updates between two rows of study-courses.csv, if any.
 RUNS = [
     ("losses", BOTH, PAPERS, "plain", PLAIN, (3000, "45s")),
-    ("losses", BOTH, (*PAPERS, *LATER, "relativistic"), "default", DEFAULT, (3000, "45s")),
+    ("losses", BOTH, (*PAPERS, *LATER, *RELATIVISTIC), "default", DEFAULT, (3000, "45s")),
     ("losses", ("maxout",), GAN, "published", {}, (3000, "45s")),
     ("gradients", BOTH, ("minimax", "non_saturating"), "plain", PLAIN, (500,), 20),
     ("half", ("mlp",), GAN, "plain", PLAIN, (4000,), 200),
     ("half", ("mlp",), GAN, "label smoothing", PLAIN | {"label_smoothing": 0.1}, (4000,), 200),
     ("half", ("mlp",), GAN, "R1", PLAIN | {"penalty": "r1"}, (4000,), 200),
     ("half", ("mlp",), GAN, "strong D", PLAIN | {"d_lr": 1e-3}, (4000,), 200),
-    ("steps", ("mlp",), GAN, "k = 1", PLAIN, ("30s",)),
-    ("steps", ("mlp",), GAN, "k = 2", PLAIN | {"d_steps": 2}, ("30s",)),
-    ("steps", ("mlp",), GAN, "k = 3", PLAIN | {"d_steps": 3}, ("30s",)),
-    ("steps", ("mlp",), GAN, "k = 5", PLAIN | {"d_steps": 5}, ("30s",)),
+    *(("steps", ("mlp",), GAN, f"k = {k}", PLAIN | {"d_steps": k}, ("30s",)) for k in (1, 2, 3, 5)),
 ]
 SINGLE_RUNS = [  # of seed 0 only
     ("parzen", ("maxout",), GAN, "published", {"ema_decay": 0.999}, PARZEN),
-    ("parzen", ("mlp",), GAN, "annealed", annealed(56_160), (9360, 18_720, 37_440, 56_160)),
+    ("parzen", ("mlp",), GAN, "annealed", PARZEN_ANNEALED, (9360, 18_720, 37_440, 56_160)),
     ("parzen", ("mlp",), GAN, "default", DEFAULT, (9360, 18_720, 37_440)),
     ("windows", ("dcgan",), ("lsgan",), "samples", DEFAULT, (3000,)),
     ("stacked", ("dcgan",), PAPERS, "plain", PLAIN | Z, (5000,)),
     ("stacked", ("dcgan",), (*PAPERS, *LATER), "default", DEFAULT | Z, (5000,)),
-    ("stacked", ("dcgan",), ("relativistic",), "default", DEFAULT | Z, (5000, 16_000, 32_000)),
-    ("stacked", ("dcgan",), ("relativistic",), "annealed", ANNEALED, (16_000, 32_000, 48_000)),
+    ("stacked", ("dcgan",), RELATIVISTIC, "default", DEFAULT | Z, (5000, 16_000, 32_000)),
+    ("stacked", ("dcgan",), RELATIVISTIC, "annealed", STACKED_ANNEALED, (16_000, 32_000, 48_000)),
 ]
 
 
@@ -179,8 +154,6 @@ def shortened(runs):
 @functools.cache
 def real(setup, dataset):
     """The training images, and the `Reference`: of stacked MNIST only some of them."""
-    from keras_gan.evaluation import Reference, Samples
-
     train, test = (data.load(dataset, setup.data_path, split) for split in ("train", "test"))
     known = train.images[: setup.stacked] if dataset == "stacked_mnist" else train.images
     return train, Reference(Samples(known), Samples(test.images))
@@ -188,91 +161,53 @@ def real(setup, dataset):
 
 def build_run(setup, run):
     """The GAN of a run, its training images, and its `Config`."""
-    settings = run.settings | {"arch": run.arch, "loss": run.loss, "seed": run.seed}
-    optimizer = settings.pop("optimizer", ARCHITECTURES[run.arch].optimizer)
-    changes = {"optimizer": optimizer} | (NARROW if run.arch == "dcgan" else {})
-    return build(real(setup, run.dataset)[0].images, settings, changes)
+    settings = {"arch": run.arch, "loss": run.loss, "seed": run.seed} | run.settings
+    images = real(setup, run.dataset)[0].images
+    return common.build(images, settings | (NARROW if run.arch == "dcgan" else {}))
 
 
 def train(setup, run):
-    """Trains a run, and appends its rows to the tables when it comes to its marks."""
+    """Trains a run, and appends its rows to the tables when it ends."""
     keras.backend.clear_session()
     gan, images, config = build_run(setup, run)
-    seconds = tf.Variable(0.0, dtype=tf.float64)
-    state = tf.train.CheckpointManager(
-        tf.train.Checkpoint(gan=gan, seconds=seconds),
-        str(setup.folder / "-".join(run.key("state").values()).replace(" ", "_")),
-        max_to_keep=1,
-    )
-    marks = missing(setup, run)
-    if len(marks) < len(run.marks) and state.latest_checkpoint:
-        state.checkpoint.restore(state.latest_checkpoint)
-    minibatches = {"seed": run.seed, "minibatches": config.d_steps}
-    while marks:
-        stop = Until(marks, float(seconds))
-        callbacks = [keras_gan.callbacks.TerminateOnNonFinite(), stop]
-        begin = time.monotonic()
-        try:
-            history = gan.fit(
-                data.batches(images, config.batch_size, start=int(gan.step), **minibatches),
-                steps_per_epoch=run.course or 10**6,
-                epochs=10**6 if run.course else 1,
-                shuffle=False,
-                verbose=0,
-                callbacks=[GradientNorm(), *callbacks] if run.course else callbacks,
-            ).history
-        except FloatingPointError as error:
-            print(run, error, flush=True)
-            append(setup.table, FIELDS, [run.key(m) | {"steps": int(gan.step)} for m in marks])
-            return
-        seconds.assign_add(time.monotonic() - begin)
-        count = int(gan.step) * config.batch_size * config.d_steps
-        about = {"steps": int(gan.step), "images": count, "seconds": f"{float(seconds):.1f}"}
-        for mark in stop.reached:
-            record(setup, run, mark, gan, about, history)
-        marks = [mark for mark in marks if mark not in stop.reached]
-        if marks:
-            state.save()
-    shutil.rmtree(state.directory, ignore_errors=True)
-
-
-def missing(setup, run):
-    """The marks of a run that have no row yet."""
-    done = pd.read_csv(setup.table, usecols=tables.KEY, dtype=str)[list(tables.KEY)]
-    done = set(done.itertuples(index=False, name=None))
-    return [mark for mark in run.marks if tuple(run.key(mark).values()) not in done]
-
-
-def record(setup, run, mark, gan, about, history):
-    """Scores a GAN at a mark, and appends the rows; `about`: steps, images and seconds so far."""
-    if run.part in ("losses", "stacked"):
-        setup.folder.mkdir(parents=True, exist_ok=True)
-        name = "-".join(run.key(mark).values())
-        write_grid(setup.folder / f"{name}.png", to_uint8(gan.generate(36)))
-    rows = []
-    for name, images in image_sets(setup, run, gan).items():
-        rows.append(run.key(mark, name) | about)
-        try:
-            scores = scored(setup, run, gan, images, timed=isinstance(mark, str))
-            rows[-1] |= {name: rounded(score) for name, score in scores.items()}
-        except keras_gan.InputError as error:
-            print(run, error, flush=True)
+    course = Course()
+    callbacks = [keras_gan.callbacks.TerminateOnNonFinite(), *([course] if run.course else [])]
+    marks = common.train(gan, images, config.batch_size, run.marks, callbacks, run.course)
+    rows = {}  # {mark: rows}
+    try:
+        for mark, seconds in marks:
+            count = int(gan.step) * config.batch_size * config.d_steps
+            about = {"steps": int(gan.step), "images": count, "seconds": f"{seconds:.1f}"}
+            rows[mark] = [row | about for row in scored(setup, run, mark, gan)]
+    except FloatingPointError as error:
+        print(run, error, flush=True)
+    diverged = {mark: [run.key(mark) | {"steps": int(gan.step)}] for mark in run.marks}
     if run.course:
-        logs = pd.DataFrame(history)[list(COURSE_FIELDS[-3:])].map(rounded)
-        logs = logs.assign(step=(logs.index + 1) * run.course, **run.key(mark))
-        append(setup.courses, COURSE_FIELDS, logs)
-    append(setup.table, FIELDS, rows)
+        lines = [run.key("") | row for row in course.rows]
+        append(setup.folder / tables.COURSES, COURSE_FIELDS, lines)
+    append(setup.folder / tables.TABLE, FIELDS, itertools.chain(*(diverged | rows).values()))
 
 
 def append(path, fields, rows):
     """Adds rows in one write: several processes may do so at a time."""
-    text = pd.DataFrame(rows, columns=fields).to_csv(index=False, header=False, na_rep="nan")
+    frame = pd.DataFrame(rows, columns=fields, dtype=object)  # integers stay integers beside NaN
     with open(path, "a", newline="") as file:
-        file.write(text)
+        file.write(frame.to_csv(index=False, header=False, na_rep="nan"))
 
 
-def rounded(number):
-    return f"{number:.5g}"
+def rounded(scores):
+    return {name: f"{score:.5g}" for name, score in scores.items()}
+
+
+def scored(setup, run, mark, gan):
+    """The rows of a mark, one for each of the `image_sets`."""
+    for setting, images in image_sets(setup, run, gan).items():
+        row = run.key(mark, setting)
+        try:
+            row |= rounded(evaluated(setup, run, gan, images, timed=isinstance(mark, str)))
+        except keras_gan.InputError as error:
+            print(run, error, flush=True)
+        yield row
 
 
 def image_sets(setup, run, gan):
@@ -282,21 +217,16 @@ def image_sets(setup, run, gan):
     if run.part == "windows":
         # Other images than those that choose the windows' width.
         images = real(setup, "mnist")[1].train.images[VALIDATION:][:count]
-        return {
-            "samples": samples,
-            "training images": images,
-            "samples, blurred": blurred(samples),
-            "training images, blurred": blurred(images),
-        }
+        sets = {"samples": samples, "training images": images}
+        return sets | {f"{name}, blurred": blurred(x) for name, x in sets.items()}
     if run.setting == "published" and gan.ema_decay:
         bare = keras_gan.GAN(gan.generator, gan.discriminator, latent=gan.latent)
         return {"published": bare.generate(count), "published, averaged": samples}
     return {run.setting: samples}
 
 
-def scored(setup, run, gan, images, timed):
+def evaluated(setup, run, gan, images, timed):
     """{score: number} of images; `timed`: only those that take no time."""
-    from keras_gan.evaluation import Samples, evaluate, scores
 
     def probability(pixels):
         parts = np.array_split(pixels, -(-len(pixels) // 500))
@@ -307,8 +237,8 @@ def scored(setup, run, gan, images, timed):
     samples = Samples(images, discriminator=probability)
     if run.part == "stacked":
         shares = np.bincount(train.labels, minlength=1000) / len(train.labels)
-        found = {"modes": int(np.sum(samples.histogram > 0))}
-        found |= {"class_kl": scores.class_kl(shares, samples.histogram)}
+        found = {"class_kl": scores.class_kl(shares, samples.histogram)}
+        found["modes"] = int(np.sum(samples.histogram > 0))
         return found | evaluate(samples, reference, ["fid"])
     found = evaluate(samples, reference, ["fid", "modes", "acceptance", "noise"])
     if not timed:
@@ -317,34 +247,12 @@ def scored(setup, run, gan, images, timed):
     return found
 
 
-class Until(keras.callbacks.Callback):
-    """Ends `fit` where one of the marks is reached; `reached` are those that are."""
-
-    def __init__(self, marks, seconds):
-        super().__init__()
-        self.marks = marks
-        self.seconds = seconds  # of training before
-
-    def on_train_begin(self, logs=None):
-        self.begin = time.monotonic()
-
-    def on_train_batch_end(self, batch, logs=None):
-        seconds = self.seconds + time.monotonic() - self.begin
-        step = int(self.model.step)
-        self.reached = [
-            mark
-            for mark in self.marks
-            if (seconds >= int(mark[:-1]) if isinstance(mark, str) else step >= mark)
-        ]
-        if self.reached:
-            self.model.stop_training = True
-
-
-class GradientNorm(keras.callbacks.Callback):
-    """Logs the mean Euclidean norm of the generator's gradient over the steps of an epoch."""
+class Course(keras.callbacks.Callback):
+    """Collects after each epoch the logs, and the mean norm of the generator's gradient in it."""
 
     def set_model(self, model):
         super().set_model(model)
+        self.rows = []
         self.total = total = tf.Variable(0.0)
         apply = model.g_optimizer.apply
 
@@ -355,26 +263,36 @@ class GradientNorm(keras.callbacks.Callback):
         model.g_optimizer.apply = recorded
 
     def on_epoch_end(self, epoch, logs=None):
-        logs["gradient"] = float(self.total) / self.params["steps"]
+        numbers = logs | {"gradient": float(self.total) / self.params["steps"]}
+        self.rows.append({"step": int(self.model.step)} | rounded(numbers))
         self.total.assign(0.0)
 
 
-# The study
+def missing(setup, runs):
+    """Those of the runs that have no rows."""
+    done = pd.read_csv(setup.folder / tables.TABLE, usecols=tables.KEY, dtype=str)
+    done = set(done[list(tables.KEY)].itertuples(index=False, name=None))
+    return [
+        run for run in runs if not done.issuperset(tuple(run.key(m).values()) for m in run.marks)
+    ]
 
 
 def train_missing(setup, runs):
-    """Trains the runs that lack rows, as many at a time as there are cores."""
-    for path, fields in ((setup.table, FIELDS), (setup.courses, COURSE_FIELDS)):
-        if not path.exists():
-            pd.DataFrame(columns=fields).to_csv(path, index=False)
-    runs = [run for run in runs if missing(setup, run)]
+    """Trains the runs that have no rows, as many at a time as there are cores."""
+    create_tables(setup.folder)
+    runs = missing(setup, runs)
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS")
     os.environ.update(dict.fromkeys(names, "1"))
-    jobs = int(os.environ.get("JOBS", os.cpu_count()))
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, spawn, configure_tensorflow) as pool:
+    with ProcessPoolExecutor(None, spawn, configure_tensorflow) as pool:
         for i, _ in enumerate(pool.map(functools.partial(train, setup), runs), start=1):
             print(f"{i} of {len(runs)}", flush=True)
+
+
+def create_tables(folder):
+    for name, fields in ((tables.TABLE, FIELDS), (tables.COURSES, COURSE_FIELDS)):
+        if not (folder / name).exists():
+            pd.DataFrame(columns=fields).to_csv(folder / name, index=False)
 
 
 def all_runs(seeds):
@@ -382,23 +300,24 @@ def all_runs(seeds):
 
 
 def main(parts):
-    runs = all_runs(FULL.seeds)
+    setup = Setup()
+    runs = all_runs(setup.seeds)
     known = {run.part for run in runs}
     if not known.issuperset(parts):
         sys.exit(f"{' '.join(parts)}: expected short, or some of {', '.join(sorted(known))}.")
-    train_missing(FULL, [run for run in runs if not parts or run.part in parts])
+    train_missing(setup, [run for run in runs if not parts or run.part in parts])
     print("Now: python -m benchmarks.claims")
 
 
 def main_short():
-    setup = short(ROOT / "runs/study-short")
+    setup = Setup.short(ROOT / "runs/study-short")
     shutil.rmtree(setup.folder, ignore_errors=True)
     setup.folder.mkdir(parents=True)
     known, test = (data.load("synthetic", split=split) for split in ("train", "test"))
     arrays = {"x_train": known.images, "y_train": known.labels, "x_test": test.images}
     np.savez(setup.data_path, **{name: array[:6000] for name, array in arrays.items()})
     train_missing(setup, shortened(all_runs(setup.seeds)))
-    claims.write(tables.read(setup.table, setup.courses), setup.folder)
+    claims.write(tables.read(setup.folder), setup.folder)
 
 
 if __name__ == "__main__":

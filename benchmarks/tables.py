@@ -1,7 +1,7 @@
 """The study's rows, and what is computed from them: intervals, ratios, rank correlations, verdicts.
 
 An interval (value, low, high) is a statistic, and the range that it has in 95 % of 2,000
-resamplings of the seeds. Of five seeds that is their range: a verdict means that all five agree.
+resamplings of the seeds.
 """
 
 import dataclasses
@@ -15,8 +15,9 @@ from scipy import stats
 
 from benchmarks.common import ROOT
 
-TABLE = ROOT / "benchmarks" / "study.csv"  # a row for each run and moment of scoring
-COURSES = ROOT / "benchmarks" / "study-courses.csv"  # logs during some of the runs
+FOLDER = ROOT / "benchmarks"
+TABLE = "study.csv"  # a row for each run and moment of scoring
+COURSES = "study-courses.csv"  # logs during some of the runs
 KEY = ("part", "arch", "loss", "setting", "seed", "mark")
 # Tables have the networks, settings and losses in this order; others follow as they come.
 ORDER = (
@@ -38,8 +39,9 @@ class Study(NamedTuple):
     courses: pd.DataFrame
 
 
-def read(table=TABLE, courses=COURSES):
-    rows, courses = (pd.read_csv(path, dtype=dict.fromkeys(KEY, str)) for path in (table, courses))
+def read(folder=FOLDER):
+    types = dict.fromkeys(KEY, str)
+    rows, courses = (pd.read_csv(folder / name, dtype=types) for name in (TABLE, COURSES))
     rows.loc[rows["fid"].isna(), [*WORST]] = [*WORST.values()]
     timed = rows["mark"].str.endswith("s")
     rows.insert(0, "after", timed.map({False: "equal steps", True: "equal time"}))
@@ -65,10 +67,7 @@ def paired(a, b, on):
 
 
 def interval(values, statistic=np.median):
-    """(value, low, high) of a statistic over the first axis; bounds are NaN below five values.
-
-    `statistic` takes an axis, as NumPy's do.
-    """
+    """(value, low, high) of a statistic over the first axis; bounds are NaN below five values."""
     values = np.asarray(values, float)
     value = float(statistic(values, axis=0))
     if len(values) < FEWEST:
@@ -79,28 +78,16 @@ def interval(values, statistic=np.median):
     return value, float(low), float(high)
 
 
-def ratio(pairs, score):
-    """The interval of `score` of `a` divided by that of `b`, from `paired` rows."""
-    return interval(pairs[score] / pairs[f"{score}_b"])
-
-
-def correlation(rows):
+def correlation(rows, within=False):
     """The interval of the rank correlation of `acceptance` and `fid` over all rows.
 
-    Rows that differ in the seed alone are resampled together.
+    Rows that differ in the seed alone are resampled together. `within` them: the mean correlation.
     """
-    return interval(_by_seed(rows), _spearman)
-
-
-def correlation_within(rows):
-    """The interval of the mean rank correlation over the seeds of one network, setting and loss."""
-    return interval([_spearman(cell, axis=0) for cell in _by_seed(rows)], np.mean)
-
-
-def _by_seed(rows):
-    """[networks, settings and losses; seeds; acceptance and fid]"""
     cells = rows.groupby(["arch", "setting", "loss"], sort=False)
-    return np.stack([of[["acceptance", "fid"]] for _, of in cells])
+    pairs = np.stack([of[["acceptance", "fid"]] for _, of in cells])  # [cells, seeds, 2]
+    if within:
+        return interval([_spearman(cell, axis=0) for cell in pairs], np.mean)
+    return interval(pairs, _spearman)
 
 
 def _spearman(pairs, axis):
@@ -116,10 +103,7 @@ def _spearman(pairs, axis):
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """What a claim says of a number: that it is "below", "above" or "at least" a value.
-
-    "at least" is for single runs, which have no interval.
-    """
+    """What a claim says of a number: "below", "above" or, of single runs, "at least" a value."""
 
     side: str
     value: float
@@ -132,10 +116,9 @@ class Bound:
         value, low, high = measured
         if self.side == "at least":  # what a run has not reached, a longer one may
             return "supported" if value >= self.value else "undecided"
-        if self.side == "above":
-            low, high = -high, -low
-        bound = -self.value if self.side == "above" else self.value
-        return "supported" if high < bound else "contradicted" if low > bound else "undecided"
+        below, above = high < self.value, low > self.value
+        supported, contradicted = (below, above) if self.side == "below" else (above, below)
+        return "supported" if supported else "contradicted" if contradicted else "undecided"
 
 
 def shown(measured):

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 
 from benchmarks import claims, tables
-from benchmarks.tables import Bound, Study, interval, paired, ratio, shown
+from benchmarks.tables import Bound, Study, interval, paired, shown
 
 CLAIMS = {claim.name: claim for claim in claims.CLAIMS}
 
@@ -48,7 +48,8 @@ def test_interval_of_a_median():
 def test_a_ratio_is_seed_by_seed():
     one = rows(*({"seed": str(i), "fid": 2.0 * 10**i} for i in range(5)))
     other = rows(*({"seed": str(i), "fid": 1.0 * 10**i} for i in (4, 3, 2, 1, 0, 9)))
-    assert ratio(paired(one, other, on=[]), "fid") == (2, 2, 2)
+    _, ratio = claims.ratio("fid")
+    assert ratio(paired(one, other, on=[])) == (2, 2, 2)
     assert len(paired(one, other, on=[])) == 5
     assert paired(one, rows({"seed": "7", "fid": 1.0}), on=[]).empty
     assert paired(one, other.assign(arch="dcgan"), on=["arch"]).empty
@@ -279,17 +280,15 @@ def test_single_runs():
 
 
 def test_what_cannot_be_scored_is_a_collapse_and_no_gain(tmp_path):
-    path = tmp_path / "study.csv"
     lines = ["part,arch,loss,setting,seed,mark,steps,fid,kid,modes,noise,parzen,acceptance"]
     for seed in range(5):
         good = "1.5,0.1,10,1,1,1" if seed else ",,,,,"
         lines.append(f"losses,mlp,lsgan,plain,{seed},3000,3000,{good}")
         for loss in ("minimax", "non_saturating"):
             lines.append(f"losses,mlp,{loss},plain,{seed},3000,3000,3,0.2,10,1,1,1")
-    path.write_text("\n".join(lines))
-    courses = tmp_path / "courses.csv"
-    courses.write_text("part,arch,loss,setting,seed,step\n")
-    text = CLAIMS["lsgan"].block(tables.read(path, courses))
+    (tmp_path / tables.TABLE).write_text("\n".join(lines))
+    (tmp_path / tables.COURSES).write_text("part,arch,loss,setting,seed,step\n")
+    text = CLAIMS["lsgan"].block(tables.read(tmp_path))
     line = next(line for line in text.splitlines() if "minimax" in line)
     assert "0.5 (0.5 to inf)" in line
     assert line.split("|")[-4:-1] == [" 1           ", " 0        ", " undecided "]
@@ -384,17 +383,16 @@ def test_blurred():
 
 
 @pytest.fixture
-def setup(tmp_path, monkeypatch):
+def setup(tmp_path):
     """A `study.Setup` of a few digits in a folder of the test's, with empty tables."""
     from benchmarks import study
     from keras_gan.data import synthetic
 
     digits = {"train": synthetic.digits(1500, seed=0), "test": synthetic.digits(100, seed=1)}
     arrays = {f"{x}_{k}": v for k, pair in digits.items() for x, v in zip("xy", pair, strict=True)}
-    setup = study.dataclasses.replace(study.short(tmp_path), samples=400, paired=390)
+    setup = study.dataclasses.replace(study.Setup.short(tmp_path), samples=400, paired=390)
     np.savez(setup.data_path, **arrays)
-    for path, fields in ((setup.table, study.FIELDS), (setup.courses, study.COURSE_FIELDS)):
-        pd.DataFrame(columns=fields).to_csv(path, index=False)
+    study.create_tables(tmp_path)
     yield setup
     study.real.cache_clear()
 
@@ -403,49 +401,63 @@ def test_every_run_has_its_rows():
     """The committed table is that of the runs in study.py, five seeds of most."""
     from benchmarks import study
 
-    runs = study.all_runs(study.FULL.seeds)
+    runs = study.all_runs(study.Setup().seeds)
     assert len(runs) == 169
-    assert not [run for run in runs if study.missing(study.FULL, run)]
-    assert study.missing(study.FULL, study.dataclasses.replace(runs[-1], seed=5)) == ["30s"]
+    sixth = study.dataclasses.replace(runs[-1], seed=5)
+    assert study.missing(study.Setup(), [*runs, sixth]) == [sixth]
 
 
-def test_a_stopped_run_goes_on(setup, monkeypatch):
+def test_a_training_stops_at_its_marks():
+    """And goes on as one without the stops."""
+    import keras
+
+    import keras_gan
+    from benchmarks.common import train
+
+    images = np.random.default_rng(0).integers(0, 256, [50, 2, 2, 1], np.uint8)
+    layers = keras.layers
+    weights = []
+    for marks in ((16, 8, "0s"), (16,)):
+        keras.utils.set_random_seed(1)
+        gan = keras_gan.GAN(
+            keras.Sequential([keras.Input([3]), layers.Dense(4), layers.Reshape([2, 2, 1])]),
+            keras.Sequential([keras.Input([2, 2, 1]), layers.Flatten(), layers.Dense(1)]),
+        )
+        gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), d_steps=2)
+        reached = [(mark, int(gan.step), seconds) for mark, seconds in train(gan, images, 8, marks)]
+        weights.append(np.concatenate([w.ravel() for w in gan.get_weights()]))
+        if len(marks) == 3:
+            assert [mark for mark, _, _ in reached] == ["0s", 8, 16]
+            assert [step for _, step, _ in reached] == [1, 8, 16]
+            assert 0 < reached[0][2] < reached[1][2] < reached[2][2]
+    np.testing.assert_array_equal(*weights)
+
+
+def test_complete_runs_are_not_trained_again(setup, monkeypatch):
+    """A run that was stopped has no rows, and begins again."""
     from benchmarks import study
 
     run = study.Run("losses", "mlp", "lsgan", "plain", study.PLAIN, (8, 16))
-    header = setup.table.read_text()
-    study.train(setup, run)
-    straight = pd.read_csv(setup.table)
-    assert list(straight["steps"]) == [8, 16]
-    assert list(straight["images"]) == [8 * 64, 16 * 64]
-    assert straight["fid"].nunique() == 2
-    assert 0 < straight["seconds"][0] < straight["seconds"][1]
-    setup.table.write_text(header)
-    scored, batches = study.scored, study.data.batches
-    states, starts = [], []
+    steps = []
 
     def interrupted(setup, run, gan, images, timed):
-        states.append(int(gan.step))
-        if len(states) == 2:
+        steps.append(int(gan.step))
+        if len(steps) == 2:
             raise KeyboardInterrupt
-        return scored(setup, run, gan, images, timed)
+        return {"fid": 100 / steps[-1]}
 
-    def recorded(*arguments, start, **options):
-        starts.append(start)
-        return batches(*arguments, start=start, **options)
-
-    monkeypatch.setattr(study, "scored", interrupted)
-    monkeypatch.setattr(study.data, "batches", recorded)
+    monkeypatch.setattr(study, "evaluated", interrupted)
     with pytest.raises(KeyboardInterrupt):
         study.train(setup, run)
-    assert len(pd.read_csv(setup.table)) == 1
+    assert study.missing(setup, [run]) == [run]
     study.train(setup, run)
-    assert states == [8, 16, 16]  # and not 8 once more
-    assert starts == [0, 8, 8]
-    same = straight.columns.drop(["seconds", "class_kl", "kid", "precision"])
-    pd.testing.assert_frame_equal(straight[same], pd.read_csv(setup.table)[same])
-    study.train(setup, run)  # there is nothing left to do
-    assert len(states) == 3
+    assert steps == [8, 16, 8, 16]
+    assert study.missing(setup, [run]) == []
+    rows = tables.read(setup.folder).rows
+    assert list(rows["steps"]) == [8, 16]
+    assert list(rows["images"]) == [8 * 64, 16 * 64]
+    assert list(rows["fid"]) == [12.5, 6.25]
+    assert 0 < rows["seconds"][0] < rows["seconds"][1]
 
 
 def test_gradient_norm_is_the_generators(setup):
@@ -459,15 +471,14 @@ def test_gradient_norm_is_the_generators(setup):
     images = data.load("mnist", setup.data_path).images
     settings = {"arch": "mlp", "simultaneous": False, "penalty": "none", "steps_per_epoch": 1}
     settings |= {"g_lr": 1.0, "d_lr": 1e-9}
-    gan, _, _ = build(images, settings, {"optimizer": keras.optimizers.SGD})
+    gan, _, _ = build(images, settings | {"optimizer": keras.optimizers.SGD})
     before = [w.numpy() for w in gan.generator.trainable_variables]
-    history = gan.fit(
-        data.batches(images, 8), steps_per_epoch=1, verbose=0, shuffle=False,
-        callbacks=[study.GradientNorm()],
-    )  # fmt: skip
+    course = study.Course()
+    options = {"verbose": 0, "shuffle": False, "callbacks": [course]}
+    gan.fit(data.batches(images, 8), steps_per_epoch=1, **options)
     moved = [b - w.numpy() for b, w in zip(before, gan.generator.trainable_variables, strict=True)]
     norm = math.sqrt(sum(np.sum(m.astype(np.float64) ** 2) for m in moved))
-    assert history.history["gradient"] == [pytest.approx(norm, rel=1e-4)]
+    assert [float(row["gradient"]) for row in course.rows] == [pytest.approx(norm, rel=1e-4)]
 
 
 def test_a_run_is_built_as_listed(setup):
@@ -497,13 +508,14 @@ def test_a_run_is_built_as_listed(setup):
 def test_short_form_runs():
     folder = ROOT / "runs/study-short"
     shutil.rmtree(folder, ignore_errors=True)
-    committed = {path: path.read_bytes() for path in (tables.TABLE, tables.COURSES)}
+    paths = [tables.FOLDER / name for name in (tables.TABLE, tables.COURSES)]
+    committed = {path: path.read_bytes() for path in paths}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.study", "short"],
         cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    rows = tables.read(folder / "study.csv", folder / "study-courses.csv").rows
+    rows = tables.read(folder).rows
     assert set(rows["part"]) == {
         "parzen", "losses", "gradients", "half", "steps", "windows", "stacked",
     }  # fmt: skip
