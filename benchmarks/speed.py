@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+import keras_gan  # and its callbacks at first use: a command's peak memory includes this process's
 from benchmarks.common import ROOT, build, markdown
-from keras_gan import callbacks, data
+from keras_gan import data
 from keras_gan.backend import configure_tensorflow, keras, tf
 
 ROUNDS, SECONDS = 5, 8  # the seconds are of each way, each round
@@ -47,7 +48,7 @@ def default(arch):
     stream = data.batches(images, config.batch_size)
 
     def fit(steps):
-        guard = callbacks.TerminateOnNonFinite()  # the one of train.py that acts on each batch
+        guard = keras_gan.callbacks.TerminateOnNonFinite()  # train.py's, on each batch
         gan.fit(stream, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[guard])
 
     return gan, stream, config.batch_size, fit
