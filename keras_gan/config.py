@@ -11,7 +11,7 @@ from keras_gan.networks import ARCHITECTURES
 from keras_gan.penalties import PENALTIES
 
 # Keras runs up to this many steps per call: one at a time costs up to a tenth of the speed.
-STEPS_PER_EXECUTION = 4
+STEPS_PER_EXECUTION = 8
 
 # What regularises the discriminator, and the values that turn it off.
 NO_REGULARIZERS = {"penalty": "none", "spectral_norm": False, "weight_clip": 0.0}
@@ -123,8 +123,8 @@ class Config:
             weight = config.penalty_weight
             raise InputError(f"--penalty_weight={weight}: expected together with a --penalty.")
         steps = max(1, config.num_images // (config.batch_size * config.d_steps))
-        if steps > STEPS_PER_EXECUTION:
-            steps -= steps % STEPS_PER_EXECUTION  # the next epoch begins with the images left over
+        if steps > 4:
+            steps -= steps % 4  # several per call; the next epoch begins with the images left over
         config = config._with_defaults({"steps_per_epoch": steps})
         for name, limit in (("num_images", available), ("batch_size", config.num_images)):
             if getattr(config, name) > limit:
