@@ -93,7 +93,7 @@ def compare(arch):
 
     for way in (fit, bare, pipeline):
         way(20)  # traces and warms up
-    count = int(SECONDS * 100 / seconds(bare, 100) / 4) * 4  # whole executions of four steps
+    count = int(SECONDS * 100 / seconds(bare, 100) / 8) * 8  # whole executions of eight steps
     ways = ((fit, count), (bare, count), (pipeline, 10 * count))
     rounds = [[n * batch_size / seconds(way, n) for way, n in ways] for _ in range(ROUNDS)]
     fits, bares, inputs = np.transpose(rounds)
