@@ -19,7 +19,8 @@ test-slow: .venv/installed
 test-all: .venv/installed
 	.venv/bin/python $(PYTEST)
 
-# With the lowest versions that pyproject.toml allows. Old versions warn about later changes: no error here.
+# With the lowest versions that pyproject.toml allows. Old versions warn about later changes: that is
+# no error here.
 test-lowest: .venv-lowest/installed
 	.venv-lowest/bin/python $(PYTEST) -m "not slow" -W ignore::DeprecationWarning
 

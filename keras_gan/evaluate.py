@@ -72,7 +72,7 @@ def read_evaluation(path):
 def main():
     if (FLAGS.model_dir is None) == (FLAGS.images is None):
         raise InputError("Give either --model_dir=RUN_DIRECTORY or --images=FILE.npy.")
-    for metric in [""] if FLAGS.metrics == [] else FLAGS.metrics or []:
+    for metric in METRICS if FLAGS.metrics is None else FLAGS.metrics or [""]:
         if metric not in METRICS:
             raise InputError(f"--metrics={metric}: expected some of {', '.join(METRICS)}.")
     if FLAGS.images:
@@ -95,7 +95,8 @@ def main():
     else:
         record = evaluate_images(images, FLAGS.images, **options)
     say("")
-    print_table(record, record.pop("unavailable"))
+    reasons = record.pop("unavailable")
+    print_table(record, reasons)
     if all(previous.get(name) == record[name] for name in ("samples", "reference", "network")):
         record["scores"] = previous["scores"] | record["scores"]
     record["seconds"] = round(time.monotonic() - begin, 1)

@@ -4,9 +4,7 @@ import numpy as np
 
 from keras_gan import InputError
 from keras_gan.backend import keras, tf
-from keras_gan.images import to_uint8
-
-BATCH_SIZE = 500  # images at a time: limits the memory
+from keras_gan.images import in_parts, to_uint8
 
 
 def write(gan, path):
@@ -64,15 +62,11 @@ class SavedGenerator:
     def images(self, z):
         """Latents [n, latent_dim] -> uint8 [n, H, W, C]."""
         draw = self._signatures["serving_default"]
-        parts = (draw(z=tf.constant(part))["images"] for part in _batches(z))
+        parts = (draw(z=tf.constant(part))["images"] for part in in_parts(z))
         return np.concatenate([to_uint8(part, (0, 1)) for part in parts])
 
     def probability(self, images):
         """uint8 [n, H, W, C] -> D's probability that each image is real, float32 [n, 1]."""
         discriminator = self._signatures["discriminator"]
-        parts = (tf.constant(part.astype(np.float32) / 255) for part in _batches(images))
+        parts = (tf.constant(part.astype(np.float32) / 255) for part in in_parts(images))
         return np.concatenate([discriminator(images=part)["probability"] for part in parts])
-
-
-def _batches(rows):
-    return np.split(rows, range(BATCH_SIZE, len(rows), BATCH_SIZE))

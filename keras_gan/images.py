@@ -13,6 +13,11 @@ def to_uint8(images, value_range=(-1.0, 1.0)):
     return np.clip(np.rint(np.nan_to_num(scaled)), 0, 255).astype(np.uint8)
 
 
+def in_parts(images):
+    """Splits images or latents [n, ...] into parts of at most 500, which limits the memory."""
+    return np.split(images, range(500, len(images), 500))
+
+
 def columns(count):
     """The number of columns of a grid of `count` images: the smallest with rows <= columns."""
     return math.ceil(math.sqrt(count))

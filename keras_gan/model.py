@@ -174,7 +174,7 @@ class GAN(keras.Model):
         _descend(d_loss, self.discriminator, self.d_optimizer, d_tape)
 
     def _discriminator_loss(self, real, fake, seed, training=True):
-        regularization = []  # the sum of the networks' own regularizers, for each call
+        regularization = []  # the sum of D's own regularizers, in each of its calls
 
         def discriminator(images):
             logits = _at_least_float32(self.discriminator(images, training=training))

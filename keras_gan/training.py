@@ -20,7 +20,7 @@ def run(config, on_checked=lambda: None):
 
     Args:
         config: a `Config`.
-        on_checked: called after the checks. TensorFlow is imported after it, or for a download.
+        on_checked: called after the checks; only a download imports TensorFlow before it.
 
     Returns:
         The path of the run directory.

@@ -33,7 +33,7 @@ ALLOWED = {
     "export": {"backend", "images"},
     "model": {"export", "layers", "losses", "optimizers", "penalties", "seeds"},
     "evaluation.scores": set(),
-    "evaluation.network": {"backend"},
+    "evaluation.network": {"backend", "images"},
     "evaluation.samples": {"evaluation.network", "evaluation.scores", "images"},
     "evaluation.metrics": {"evaluation.samples", "evaluation.scores"},
     "evaluation.comparison": {

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_gan import InputError
 from keras_gan.backend import keras, tf
+from keras_gan.images import in_parts
 
 # The weights of `build_mnist_cnn`, trained on MNIST's training half by
 # benchmarks/feature_network.py. Scores of different networks are not comparable: this one never
@@ -88,7 +89,7 @@ class FeatureNetwork:
 
         self._apply = apply
 
-    def __call__(self, images, batch_size=500):
+    def __call__(self, images):
         """uint8 [n, H, W, C] -> a dict of float32 arrays, n rows each."""
         if self.image_shape[-1] == 1 and images.shape[-1] > 1:
             channels = [self(images[..., c : c + 1]) for c in range(images.shape[-1])]
@@ -97,8 +98,7 @@ class FeatureNetwork:
                 probabilities = [c["probabilities"] for c in channels]
                 outputs["probabilities"] = functools.reduce(_products, probabilities)
             return outputs
-        parts = np.split(images, range(batch_size, len(images), batch_size))
-        batches = [self._apply(part.astype(np.float32) / 127.5 - 1) for part in parts]
+        batches = [self._apply(part.astype(np.float32) / 127.5 - 1) for part in in_parts(images)]
         outputs = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
         features = outputs.get("features", np.zeros([]))
         if features.ndim != 2:
