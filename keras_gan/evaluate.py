@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from keras_gan import InputError, commands
+from keras_gan import InputError, commands, files
 from keras_gan.data import DATASETS
 from keras_gan.evaluation import METRICS, Samples, evaluate_images, evaluate_run
 from keras_gan.evaluation.network import read_network
-from keras_gan.run_directory import RunDirectory, find_export, write_json
+from keras_gan.run_directory import RunDirectory, find_export
 
 FLAGS = flags.FLAGS
 
@@ -79,7 +79,7 @@ def main():
         images, path = read_images(FLAGS.images), Path(FLAGS.images).with_name("evaluation.json")
     else:
         find_export(FLAGS.model_dir, FLAGS.checkpoint)
-        images, path = None, RunDirectory(FLAGS.model_dir).evaluation
+        images, path = None, RunDirectory(FLAGS.model_dir).evaluations[FLAGS.checkpoint]
     path = Path(FLAGS.output or path)
     if not path.parent.is_dir():
         raise InputError(f"--output={path}: no such folder.")
@@ -100,7 +100,7 @@ def main():
     if all(previous.get(name) == record[name] for name in ("samples", "reference", "network")):
         record["scores"] = previous["scores"] | record["scores"]
     record["seconds"] = round(time.monotonic() - begin, 1)
-    write_json(path, record)
+    files.write_json(path, record)
     print(f"{record['seconds']} s. Written: {path}")
 
 

@@ -1,42 +1,69 @@
-"""Everything about the folder of a run: its files, and whether a run may begin or resume there.
-
-JSON files and exports are written under a temporary name and then renamed: never half of one.
-"""
+"""Everything about the folder of a run: its files, and whether a run may begin or resume there."""
 
 import contextlib
 import dataclasses
+import datetime
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
-import shutil
+import socket
 from pathlib import Path
 
-from keras_gan import InputError, __version__
+import filelock
+
+from keras_gan import InputError, __version__, files
 
 # The SavedModel of each state.
 EXPORTS = {"last": "export", "best": "export-best"}
 
-# Where a SavedModel records its epoch: TensorFlow leaves assets.extra to the user.
-_EPOCH = "assets.extra/run.json"
+# Where a SavedModel records its epoch and its files: TensorFlow leaves assets.extra to the user.
+_RECORD = "assets.extra/run.json"
 
 
 class RunDirectory:
     """The folder of a run. Making the object changes nothing on disk."""
 
     def __init__(self, path):
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.samples = self.path / "samples"
         self.history = self.path / "history.csv"
         self.checkpoints = self.path / "checkpoints"
         self.exports = {state: self.path / name for state, name in EXPORTS.items()}
         self.curves = self.path / "curves.png"
         self.logs = self.path / "logs"
-        self.evaluation = self.path / "evaluation.json"
+        self.evaluations = {
+            state: self.path / f"{name.replace('export', 'evaluation')}.json"
+            for state, name in EXPORTS.items()
+        }
         self.config = self.path / "config.json"
         # Everything that a run writes. config.json is deleted last: it marks a run directory.
         self._files = [self.samples, self.history, self.checkpoints, *self.exports.values()]
-        self._files += [self.curves, self.logs, self.evaluation, self.config]
+        self._files += [self.curves, *self.evaluations.values(), self.config]
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Makes the directory, and keeps other processes from training in it.
+
+        The operating system ends the lock with the process, however that ends.
+
+        Raises:
+            InputError: if another process trains there. It names it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        path = self.path / ".lock"
+        try:
+            lock = filelock.FileLock(path).acquire(blocking=False)
+        except filelock.Timeout as error:
+            owner = f"{path.read_text()} trains in it: wait for its end, or choose another one"
+            raise InputError(f"--model_dir={self.path}: {owner}.") from error
+        with lock:
+            now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()} (since {now})")
+            for folder in (self.path, self.samples, self.checkpoints, self.checkpoints / "best"):
+                files.remove_temporaries(folder)
+            yield
 
     def check(self, config, dataset):
         """True if a run of the resolved `config` on `dataset`, an `Images.record`, resumes here.
@@ -64,55 +91,45 @@ class RunDirectory:
         return True
 
     def clear(self):
-        """Makes the directory, and deletes the files of an old run and no others."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            for file in self._files:
-                _remove(file)
-        except OSError as error:
-            reason = f"can't be written ({error.strerror}): choose another one"
-            raise InputError(f"--model_dir={self.path}: {reason}.") from error
+        """Deletes the files of an old run and no others."""
+        events = self.logs.glob("train/events.out.tfevents.*")
+        for file in (*events, *map(files.old_name, self.exports.values()), *self._files):
+            files.remove(file)
 
     def write_config(self, config, dataset):
         """Writes config.json: every setting, the data and the versions."""
         settings = dataclasses.asdict(config)
-        write_json(self.config, {"settings": settings, "dataset": dataset, "versions": versions()})
-
-    def trim_history(self, epochs):
-        """Keeps the header and the first `epochs` rows: later epochs have no checkpoint."""
-        if self.history.exists():
-            lines = self.history.read_bytes().splitlines(keepends=True)  # the first is the header
-            with replacing(self.history) as temporary:
-                temporary.write_bytes(b"".join(lines[: epochs + 1]))
+        files.write_json(self.config, {"settings": settings, "dataset": dataset, "versions": versions()})
 
     def export(self, gan, state, epoch):
-        """Writes the SavedModel of `state`, a key of `EXPORTS`, with its epoch inside."""
-        with replacing(self.exports[state]) as temporary:
+        """Writes the SavedModel of `state`, a key of `EXPORTS`, with its epoch inside.
+
+        The scores of the SavedModel that it replaces are deleted.
+        """
+        with files.replacing(self.exports[state]) as temporary:
             gan.export(temporary)
-            (temporary / _EPOCH).parent.mkdir()
-            write_json(temporary / _EPOCH, {"epoch": epoch})
+            digests = {str(p.relative_to(temporary)): _sha256(p) for p in _files(temporary)}
+            (temporary / _RECORD).parent.mkdir()
+            files.write_json(temporary / _RECORD, {"epoch": epoch, "sha256": digests})
+            files.remove(self.evaluations[state])
 
     def exported_epoch(self, state):
-        """The epoch of the SavedModel of a state, or None if there is none."""
+        """The epoch of the SavedModel of a state, or None if there is none or it is damaged."""
+        folder = self.exports[state]
         try:
-            return json.loads((self.exports[state] / _EPOCH).read_text())["epoch"]
-        except (OSError, ValueError, KeyError, TypeError):
+            record = json.loads((folder / _RECORD).read_text())
+            whole = all(_sha256(folder / name) == sha for name, sha in record["sha256"].items())
+            return record["epoch"] if whole else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
 
-@contextlib.contextmanager
-def replacing(path):
-    """Yields a temporary path. After the block, if nothing was raised, it replaces `path`."""
-    temporary = path.with_name(path.name + ".tmp")
-    _remove(temporary)
-    yield temporary
-    if path.is_dir():
-        shutil.rmtree(path)  # a folder can't be replaced in one step
-    os.replace(temporary, path)
+def _files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _remove(path):
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_record(path):
@@ -127,12 +144,6 @@ def read_record(path):
         raise InputError(f"{path}: {reason}.") from error
 
 
-def write_json(path, record):
-    """Writes a dict as JSON, atomically."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n")
-
-
 def versions():
     """The versions of the software, for a record."""
     packages = ("keras", "tensorflow", "numpy")
@@ -144,9 +155,9 @@ def find_export(model_dir, checkpoint="last"):
     """The SavedModel of a run's state, a key of `EXPORTS`, or `model_dir` itself; or InputError."""
     if model_dir is None:
         raise InputError("--model_dir is missing: expected a run directory or a SavedModel.")
-    root = Path(model_dir)
+    root = Path(model_dir).expanduser()
     folders = [root / EXPORTS[checkpoint]] + [root] * (checkpoint == "last")
-    for folder in folders:
+    for folder in (*folders, files.old_name(folders[0])):  # .old while it is being replaced
         if (folder / "saved_model.pb").is_file():
             return folder
     scored = " that scored its epochs (--fid_every)" if checkpoint == "best" else ""
