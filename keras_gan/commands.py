@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 
 from absl import app, flags
@@ -31,20 +32,33 @@ def start(main):
             _fail(error)
         if unknown:
             _fail(f"{unknown[0]}: expected flags only, see --help.")
+        for flag in map(flags.FLAGS.__getitem__, flags.FLAGS):
+            if isinstance(flag.value, str) and flag.value.startswith("~"):
+                flag.value = os.path.expanduser(flag.value)  # no shell does it after a "="
         if not flags.FLAGS["verbosity"].present:
             flags.FLAGS.verbosity = -1  # warnings: TensorFlow logs each file it saves
         return argv
 
     def run(_):
         try:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                    signal.signal(number, _interrupt)
             main()
-        except (InputError, FloatingPointError, OSError) as error:
+        except OSError as error:
+            _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+        except (InputError, FloatingPointError) as error:
             _fail(error)
-        except KeyboardInterrupt:
-            print("Interrupted.", file=sys.stderr)
-            sys.exit(130)
+        except KeyboardInterrupt as error:
+            number, *where = error.args or (signal.SIGINT,)
+            print("Interrupted.", *where, file=sys.stderr)
+            sys.exit(128 + number)
 
     app.run(run, flags_parser=parse)
+
+
+def _interrupt(number, frame):
+    raise KeyboardInterrupt(number)
 
 
 def _fail(error):

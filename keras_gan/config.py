@@ -84,6 +84,9 @@ class Config:
     max_minutes: float | None = _option(
         None, "Finish after so many minutes, all sessions.", _POSITIVE
     )
+    save_minutes: float = _option(
+        5.0, "Save within an epoch, too, if the last state is older than this.", _POSITIVE
+    )
     model_dir: str | None = _option(None, "Run directory (default: runs/<dataset>-<arch>-<loss>).")
     overwrite: bool = _option(False, "Delete the run in the directory, and start again.")
     seed: int = _setting(0, "Seed of every random draw of the run.", _SEED)

@@ -1,18 +1,20 @@
 """The curves of a training, as a PNG file."""
 
-import csv
 import math
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from keras_gan import InputError
+from keras_gan.files import read_history, replacing
+
 
 def draw_curves(history, path):
-    """Draws a `CSVLogger`'s file: the losses, D(x) and D(G(z)), and `fid` if it was measured."""
-    with open(history, newline="") as file:
-        rows = list(csv.DictReader(file))
-    epochs = [int(row["epoch"]) + 1 for row in rows]
-    panels = 3 if "fid" in rows[0] else 2
+    """Draws a history.csv: the losses, D(x) and D(G(z)), and `fid` if it was measured."""
+    rows = read_history(history)
+    if not rows:
+        raise InputError(f"{history}: it has no epochs.")
+    panels = 3 if any("fid" in row for row in rows) else 2
     figure = Figure(figsize=(5 * panels, 4), layout="constrained")
     losses, probabilities, *distance = figure.subplots(1, panels)
     for axes, name, label in (
@@ -22,8 +24,8 @@ def draw_curves(history, path):
         (probabilities, "d_fake", "D(G(z)), generated"),
         *((axes, "fid", "generated to real") for axes in distance),
     ):
-        points = [(e, float(row[name])) for e, row in zip(epochs, rows, strict=True)]
-        measured = [point for point in points if not math.isnan(point[1])] or [(1, math.nan)]
+        points = [(row["epoch"] + 1, row.get(name, math.nan)) for row in rows]
+        measured = [point for point in points if math.isfinite(point[1])] or [(1, math.nan)]
         axes.plot(*zip(*measured, strict=True), "o-", markersize=3, label=label)
     losses.set(xlabel="epoch", ylabel="loss")
     probabilities.set(xlabel="epoch", ylabel="probability of being real", ylim=(0, 1))
@@ -36,4 +38,5 @@ def draw_curves(history, path):
     for axes in (losses, probabilities, *distance):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
-    figure.savefig(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")

@@ -51,18 +51,23 @@ class RunDirectory:
         Raises:
             InputError: if another process trains there. It names it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
         path = self.path / ".lock"
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(path).acquire(blocking=False)
         except filelock.Timeout as error:
             owner = f"{path.read_text()} trains in it: wait for its end, or choose another one"
             raise InputError(f"--model_dir={self.path}: {owner}.") from error
+        except OSError as error:
+            reason = f"can't be written ({error.strerror}): choose another one"
+            raise InputError(f"--model_dir={self.path}: {reason}.") from error
         with lock:
             now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
             path.write_text(f"process {os.getpid()} on {socket.gethostname()} (since {now})")
             for folder in (self.path, self.samples, self.checkpoints, self.checkpoints / "best"):
                 files.remove_temporaries(folder)
+            for export in filter(Path.exists, self.exports.values()):
+                files.remove(files.old_name(export))
             yield
 
     def check(self, config, dataset):
@@ -99,7 +104,9 @@ class RunDirectory:
     def write_config(self, config, dataset):
         """Writes config.json: every setting, the data and the versions."""
         settings = dataclasses.asdict(config)
-        files.write_json(self.config, {"settings": settings, "dataset": dataset, "versions": versions()})
+        files.write_json(
+            self.config, {"settings": settings, "dataset": dataset, "versions": versions()}
+        )
 
     def export(self, gan, state, epoch):
         """Writes the SavedModel of `state`, a key of `EXPORTS`, with its epoch inside.

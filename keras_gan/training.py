@@ -7,6 +7,7 @@ import sys
 from keras_gan import InputError, data
 from keras_gan.backend import configure_tensorflow, keras
 from keras_gan.config import STEPS_PER_EXECUTION
+from keras_gan.files import read_history
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 from keras_gan.penalties import PENALTIES
@@ -29,6 +30,8 @@ def run(config, on_checked=lambda: None):
         InputError: if the settings, the data or the directory do not allow it. Nothing on disk has
             changed then.
         FloatingPointError: if the training diverged. The last good state is kept.
+        KeyboardInterrupt: after a signal, with its number and where the state is.
+        OSError: if a file can't be written. The same command goes on once it can.
     """
     if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise InputError("--tensorboard: it is not installed: pip install tensorboard.")
@@ -37,31 +40,32 @@ def run(config, on_checked=lambda: None):
     source = source.first(config.num_images)
     default = f"runs/{source.name}-{config.arch}-{config.loss}"
     directory = RunDirectory(config.model_dir or default)
-    resumes = directory.check(config, source.record)
+    directory.check(config, source.record)  # before TensorFlow takes seconds to be imported
     on_checked()
     configure_tensorflow()
     from keras_gan.callbacks import Checkpoint
 
     gan = build(config, source.images)
-    if not resumes:
-        directory.clear()
-        print(f"Training {config.arch} with {config.loss} on {source.name}, into {directory.path}.")
-    checkpoint = Checkpoint(gan, directory.checkpoints)
-    if resumes:
-        checkpoint.restore()
-        if _finished(config, checkpoint) and directory.exported_epoch("last") == checkpoint.epoch:
+    with directory.lock():
+        resumes = directory.check(config, source.record)  # another process may have been there
+        if not resumes:
+            directory.clear()
+        checkpoint = Checkpoint(gan, directory.checkpoints, save_minutes=config.save_minutes)
+        if resumes:
+            _resume(config, directory, checkpoint)
+        else:
+            what = f"{config.arch} with {config.loss} on {source.name}"
+            print(f"Training {what}, into {directory.path}.")
+        if not _finished(config, checkpoint):
+            directory.write_config(config, source.record)
+            _fit(gan, source.images, config, directory, checkpoint)
+        if _export(gan, directory, checkpoint):
+            print(f"Done. Now: python sample.py --model_dir={directory.path} --output=samples.png")
+        else:
             more = "--epochs or --max_minutes" if config.max_minutes else "--epochs"
             done = f"{checkpoint.epoch} epochs, {checkpoint.seconds / 60:.1f} minutes"
             advice = f"To train on, give more {more}; to start afresh, --overwrite"
             print(f"{directory.path} is finished: {done}. {advice}.")
-            return directory.path
-        print(f"Resuming {directory.path} after epoch {checkpoint.epoch} of {config.epochs}.")
-    directory.write_config(config, source.record)
-    if not _finished(config, checkpoint):
-        directory.trim_history(checkpoint.epoch)
-        _fit(gan, source.images, config, directory, checkpoint)
-    _export(gan, directory, checkpoint)
-    print(f"Done. Now: python sample.py --model_dir={directory.path} --output=samples.png")
     return directory.path
 
 
@@ -100,47 +104,75 @@ def build(config, images, architecture=None):
     return gan
 
 
+def _resume(config, directory, checkpoint):
+    epochs = len(read_history(directory.history))
+    # A run killed in its first epoch may have written the row, and no state.
+    if not checkpoint.restore() and epochs > 1:
+        found = f"{directory.history} has {epochs} epochs, {checkpoint.directory} no state"
+        raise InputError(f"{found}: put them back, or --overwrite starts afresh.")
+    if not _finished(config, checkpoint):
+        steps = f" and {checkpoint.steps} steps" if checkpoint.steps else ""
+        done = f"epoch {checkpoint.epoch}{steps} of {config.epochs}"
+        print(f"Resuming {directory.path} after {done}.")
+
+
 def _finished(config, checkpoint):
-    limit = 60 * (config.max_minutes or math.inf)
-    return checkpoint.epoch >= config.epochs or checkpoint.seconds >= limit
+    return checkpoint.epoch >= config.epochs or _seconds_left(config, checkpoint) <= 0
+
+
+def _seconds_left(config, checkpoint):
+    return 60 * (config.max_minutes or math.inf) - checkpoint.seconds
 
 
 def _fit(gan, images, config, directory, checkpoint):
     from keras_gan import callbacks
 
+    stop = callbacks.StopOnSignal(checkpoint)
     chosen = [
         callbacks.TerminateOnNonFinite(),
-        keras.callbacks.CSVLogger(directory.history, append=True),
+        callbacks.History(directory.history),
         callbacks.Curves(directory.history, directory.curves),
         callbacks.SampleGrid(directory.samples),
         checkpoint,
+        stop,
     ]
     if config.fid_every:
         try:
             chosen.append(callbacks.FrechetDistance(images, every=config.fid_every))
         except InputError as error:
             print(f"Training without fid. {error}")
-    if config.max_minutes:
-        chosen.append(callbacks.TimeLimit(60 * config.max_minutes - checkpoint.seconds))
     if config.tensorboard:
         chosen.append(keras.callbacks.TensorBoard(str(directory.logs)))
-    order = {"seed": config.seed, "start": int(gan.step), "minibatches": config.d_steps}
-    gan.fit(
-        data.batches(images, config.batch_size, **order),
-        epochs=config.epochs,
-        initial_epoch=checkpoint.epoch,
-        steps_per_epoch=config.steps_per_epoch,
-        shuffle=False,
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=callbacks.in_order(chosen),
-    )
+    order = {"seed": config.seed, "minibatches": config.d_steps}
+    with stop:
+        while not _finished(config, checkpoint):
+            # The epoch in which a training was interrupted has fewer steps left than the others.
+            epochs = checkpoint.epoch + 1 if checkpoint.steps else config.epochs
+            limit = callbacks.TimeLimit(_seconds_left(config, checkpoint))
+            gan.fit(
+                data.batches(images, config.batch_size, **order, start=int(gan.step)),
+                epochs=epochs,
+                initial_epoch=checkpoint.epoch,
+                steps_per_epoch=config.steps_per_epoch - checkpoint.steps,
+                shuffle=False,
+                verbose=1 if sys.stdout.isatty() else 2,
+                callbacks=callbacks.in_order([*chosen, limit]),
+            )
 
 
 def _export(gan, directory, checkpoint):
-    try:
-        if checkpoint.restore(best=True):
-            directory.export(gan, "best", checkpoint.epoch)
-    except InputError as error:  # a damaged best state
-        print(error, file=sys.stderr)
-    checkpoint.restore()
-    directory.export(gan, "last", checkpoint.epoch)  # at the end: then the run is finished
+    """Writes the SavedModels that are missing. Returns whether any was."""
+    written = False
+    for state in ("best", "last"):  # the last at the end: then the run is finished
+        try:
+            if not checkpoint.restore(best=state == "best"):
+                continue
+        except InputError as error:
+            if state == "last":
+                raise
+            print(error, file=sys.stderr)
+            continue
+        if directory.exported_epoch(state) != checkpoint.epoch:
+            directory.export(gan, state, checkpoint.epoch)
+            written = True
+    return written

@@ -1,3 +1,6 @@
+import os
+import shutil
+import signal
 import time
 
 import keras
@@ -8,7 +11,7 @@ from conftest import picture
 from test_model import dataset, equal, images, small_gan, state
 
 import keras_gan
-from keras_gan import InputError, callbacks
+from keras_gan import InputError, callbacks, files
 from keras_gan.evaluation import FeatureNetwork, scores
 
 
@@ -24,26 +27,29 @@ def test_sample_grid_writes_the_same_latents_each_epoch(tmp_path):
     np.testing.assert_allclose(last[:4, 4:8] / 127.5 - 1, drawn[1, :, :, 0], atol=0.005)
 
 
-def train(directory, epochs, stop_after=None):
+def train(directory, epochs, stop_after=None, before=None, save_minutes=np.inf):
     """Resumes from `directory`, as `training.run` does."""
     gan = small_gan(ema_decay=0.9)
-    checkpoint = callbacks.Checkpoint(gan, directory, max_to_keep=2)
+    checkpoint = callbacks.Checkpoint(gan, directory, max_to_keep=2, save_minutes=save_minutes)
     checkpoint.restore()
-    done = int(gan.step)
-    stream = tf.data.Dataset.counter(done).map(
-        lambda i: tf.random.stateless_uniform([16, 4, 4, 1], [0, i], -1, 1)
-    )
     extra = [] if stop_after is None else [StopIn(stop_after)]
-    history = gan.fit(
-        stream,
-        epochs=epochs,
-        initial_epoch=checkpoint.epoch,
-        steps_per_epoch=5,
-        shuffle=False,
-        verbose=0,
-        callbacks=[*extra, checkpoint],
-    )
-    return gan, checkpoint, history.history
+    history = {}
+    while checkpoint.epoch < epochs:
+        done = int(gan.step)
+        stream = tf.data.Dataset.counter(done).map(
+            lambda i: tf.random.stateless_uniform([16, 4, 4, 1], [0, i], -1, 1)
+        )
+        logs = gan.fit(
+            stream,
+            epochs=checkpoint.epoch + 1 if checkpoint.steps else epochs,
+            initial_epoch=checkpoint.epoch,
+            steps_per_epoch=5 - checkpoint.steps,
+            shuffle=False,
+            verbose=0,
+            callbacks=[*extra, checkpoint],
+        ).history
+        history = {name: history.get(name, []) + values for name, values in logs.items()}
+    return gan, checkpoint, history
 
 
 class StopIn(keras.callbacks.Callback):
@@ -58,19 +64,89 @@ class StopIn(keras.callbacks.Callback):
             raise InterruptedError
 
 
-def test_interrupted_training_continues_to_the_same_bits(tmp_path):
+@pytest.mark.parametrize(
+    ("save_minutes", "kept", "again"),
+    # Interrupted after 12 of 20 steps.
+    [(np.inf, ["ckpt-1", "ckpt-2"], 2), (0, ["ckpt-2-1", "ckpt-2-2"], 2)],
+)
+def test_interrupted_training_continues_to_the_same_bits(save_minutes, kept, again, tmp_path):
     expected, _, history = train(tmp_path / "whole", epochs=4)
     with pytest.raises(InterruptedError):
-        train(tmp_path / "cut", epochs=4, stop_after=13)
+        train(tmp_path / "cut", epochs=4, stop_after=13, save_minutes=save_minutes)
+    assert sorted(path.stem for path in (tmp_path / "cut").glob("*.index")) == kept
     gan, checkpoint, rest = train(tmp_path / "cut", epochs=4)
     assert equal(state(expected), state(gan))
     for name in ("g_optimizer", "d_optimizer"):
         a, b = getattr(expected, name).variables, getattr(gan, name).variables
         assert equal(map(np.array, a), map(np.array, b))
-    assert rest["d_loss"] == history["d_loss"][2:]
+    assert rest == {name: values[again:] for name, values in history.items()}
     assert checkpoint.epoch == 4
     kept = sorted(path.stem for path in (tmp_path / "cut").glob("*.index"))
     assert kept == ["ckpt-3", "ckpt-4"]
+
+
+def test_interrupted_again_and_again(tmp_path):
+    expected, _, history = train(tmp_path / "whole", epochs=2)
+    for step in range(2, 11):
+        with pytest.raises(InterruptedError):
+            train(tmp_path / "cut", epochs=2, stop_after=step, save_minutes=0)
+    gan, _, rest = train(tmp_path / "cut", epochs=2)
+    assert equal(state(expected), state(gan))
+    assert rest["d_loss"] == history["d_loss"][1:]
+
+
+class Send(keras.callbacks.Callback):
+    """Sends this process a signal in the middle of a step."""
+
+    def __init__(self, number, step, times=1):
+        super().__init__()
+        self.number, self.step, self.times = number, step, times
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == self.step:
+            for _ in range(self.times):
+                os.kill(os.getpid(), self.number)
+
+
+def fit_until_signal(directory, send):
+    gan = small_gan()
+    checkpoint = callbacks.Checkpoint(gan, directory)
+    with callbacks.StopOnSignal(checkpoint) as stop:
+        chosen = callbacks.in_order([stop, checkpoint, send])
+        gan.fit(dataset(), epochs=3, verbose=0, callbacks=chosen)
+
+
+@pytest.mark.parametrize(
+    ("step", "epoch", "steps"), [(1, 0, 2), (3, 1, 0)], ids=["within an epoch", "at its end"]
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_step_and_saves(number, step, epoch, steps, tmp_path):
+    handlers = [signal.getsignal(n) for n in signal.Signals]
+    with pytest.raises(KeyboardInterrupt) as raised:
+        fit_until_signal(tmp_path, Send(number, step))
+    assert raised.value.args[0] == number
+    assert f"{tmp_path} has the state after {epoch} epochs and {steps} steps" in str(raised.value)
+    assert [signal.getsignal(n) for n in signal.Signals] == handlers
+    fresh = callbacks.Checkpoint(small_gan(), tmp_path)
+    assert fresh.restore()
+    assert (fresh.epoch, fresh.steps) == (epoch, steps)
+
+
+def test_a_second_signal_ends_at_once(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit_until_signal(tmp_path, Send(signal.SIGTERM, step=1, times=2))
+    assert not list(tmp_path.glob("ckpt*"))
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path):
+    """As `nohup` asks for."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        checkpoint = callbacks.Checkpoint(small_gan(), tmp_path)
+        with callbacks.StopOnSignal(checkpoint):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_checkpoint_adds_up_the_time_in_fit(tmp_path):
@@ -80,18 +156,103 @@ def test_checkpoint_adds_up_the_time_in_fit(tmp_path):
     assert 0 < first.seconds < second.seconds < first.seconds + time.monotonic() - begin
 
 
-def test_damaged_state_falls_back_to_the_one_before(tmp_path, capsys):
+@pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
+@pytest.mark.parametrize("damage", ["cut off", "bit flipped", "deleted"])
+def test_damaged_state_falls_back_to_the_one_before(part, damage, tmp_path, capsys):
     train(tmp_path, epochs=3)
-    newest = tmp_path / "ckpt-3.data-00000-of-00001"
-    newest.write_bytes(newest.read_bytes()[:1000])
+    newest = tmp_path / f"ckpt-3.{part}"
+    content = bytearray(newest.read_bytes())
+    if damage == "cut off":
+        newest.write_bytes(content[: len(content) // 2])
+    elif damage == "deleted":
+        newest.unlink()
+    else:
+        content[len(content) // 3] ^= 8
+        newest.write_bytes(content)
     _, checkpoint, history = train(tmp_path, epochs=3)
     assert checkpoint.epoch == 3
     assert len(history["d_loss"]) == 1  # epoch 3 again
-    assert "ckpt-3" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    # Without its index, a state is not there: its epoch is made again.
+    assert told.startswith(f"{tmp_path}/ckpt-3: ") or (part, damage, told) == (
+        "index",
+        "deleted",
+        "",
+    )
     for path in tmp_path.glob("*.index"):
         path.write_bytes(b"")
     with pytest.raises(InputError, match="no state in it can be read"):
         train(tmp_path, epochs=3)
+
+
+def test_states_are_found_by_name(tmp_path):
+    """Not by a list, as TensorFlow keeps it, nor by their time: a clock may go back."""
+    _, first, _ = train(tmp_path, epochs=10)
+    (tmp_path / "checkpoint").write_bytes(b"\xff damaged list")
+    (tmp_path / "ckpt-x.index").write_text("")
+    later = time.time() + 7200
+    os.utime(tmp_path / "ckpt-9.index", (later, later))
+    assert first.restore()
+    assert first.epoch == 10
+    train(tmp_path, epochs=11)
+    names = sorted(path.name for path in tmp_path.glob("*.index"))
+    assert names == ["ckpt-10.index", "ckpt-11.index", "ckpt-x.index"]
+
+
+def test_folders_with_wildcards_keep_apart(tmp_path):
+    """TensorFlow takes the name a[1] for a pattern, and finds or deletes the files of a1."""
+    train(tmp_path / "a1", epochs=2)
+    before = {path: path.read_bytes() for path in (tmp_path / "a1").glob("ckpt*")}
+    for epochs in (2, 4):
+        _, checkpoint, history = train(tmp_path / "a[1] \u00fc*?", epochs=epochs)
+        assert (checkpoint.epoch, len(history["d_loss"])) == (epochs, 2)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "a1").glob("ckpt*")}
+    kept = {path.name for path in (tmp_path / "a[1] \u00fc*?").iterdir() if path.is_file()}
+    assert kept == {f"ckpt-{n}.{part}" for n in (3, 4) for part in ("index", "data-00000-of-00001")}
+
+
+def test_a_state_of_version_0_2_is_read(tmp_path):
+    gan = small_gan()
+    state_0_2 = tf.train.Checkpoint(
+        model=gan, epoch=tf.Variable(2, dtype=tf.int64), seconds=tf.Variable(1.5, dtype=tf.float64)
+    )
+    manager = tf.train.CheckpointManager(state_0_2, str(tmp_path), max_to_keep=3)
+    manager.save(checkpoint_number=2)
+    _, checkpoint, history = train_plain(tmp_path, epochs=3)
+    assert len(history["d_loss"]) == 1
+    assert checkpoint.seconds > 1.5
+
+
+def train_plain(directory, epochs):
+    gan = small_gan()
+    checkpoint = callbacks.Checkpoint(gan, directory)
+    assert checkpoint.restore()
+    history = gan.fit(
+        dataset(), initial_epoch=checkpoint.epoch, epochs=epochs, verbose=0, callbacks=[checkpoint]
+    )
+    return gan, checkpoint, history.history
+
+
+def test_a_state_that_announces_more_than_its_file_has_is_refused(tmp_path, capsys):
+    train(tmp_path, epochs=1)
+    other = tf.train.Checkpoint(huge=tf.Variable(tf.zeros([1000, 1000])))
+    other.write(str(tmp_path / "ckpt-7"))
+    (tmp_path / "ckpt-7.data-00000-of-00001").write_bytes(b"0" * 1000)
+    _, checkpoint, _ = train(tmp_path, epochs=1)
+    assert checkpoint.epoch == 1
+    assert "ckpt-7: 1000 bytes, expected at least 40000" in capsys.readouterr().err
+
+
+def test_a_folder_deleted_during_the_training_is_an_error(tmp_path):
+    class Delete(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            shutil.rmtree(tmp_path / "run", ignore_errors=True)
+
+    gan = small_gan()
+    checkpoint = callbacks.Checkpoint(gan, tmp_path / "run/checkpoints")
+    with pytest.raises(OSError, match="was deleted while the training ran"):
+        gan.fit(dataset(), verbose=0, callbacks=[Delete(), checkpoint])
+    assert not (tmp_path / "run").exists()
 
 
 # The Frechet distance
@@ -111,17 +272,43 @@ def test_distance_stands_in_the_logs(tmp_path):
         verbose=0,
         callbacks=[
             small_distance(every=2, num_images=100, seed=3),
-            keras.callbacks.CSVLogger(history),
+            callbacks.History(history),
             callbacks.Curves(history, tmp_path / "curves.png"),
         ],
     ).history
-    assert list(np.isnan(logs["fid"])) == [True, False, True, False]
+    assert len(logs["fid"]) == 2  # of the epochs 2 and 4
     # This is computed from floats; the callback rounds to uint8.
     real, fake = (x.reshape(-1, 16) for x in (images(300), gan.generate(100, seed=3)))
-    assert logs["fid"][3] == pytest.approx(scores.frechet_distance(real, fake), rel=0.01)
-    with open(history) as file:
-        assert float(file.readlines()[4].split(",")[4]) == logs["fid"][3]
+    assert logs["fid"][1] == pytest.approx(scores.frechet_distance(real, fake), rel=0.01)
+    rows = files.read_history(history)
+    assert np.isnan([row["fid"] for row in rows]).tolist() == [True, False, True, False]
+    assert rows[3]["fid"] == logs["fid"][1]
     assert picture(tmp_path / "curves.png").shape[:2] == (400, 1500)
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")
+def test_epochs_without_a_distance_are_not_the_best(monkeypatch):
+    """Keras' EarlyStopping takes a NaN for the best value, and nothing is ever better."""
+    values = iter([5.0, 4.0, 3.0, 2.0])
+    monkeypatch.setattr(scores, "frechet_distance", lambda real, fake: next(values))
+    stop = keras.callbacks.EarlyStopping("fid", mode="min", patience=2)
+    falling = small_distance(every=2, num_images=100)
+    logs = small_gan().fit(dataset(), epochs=8, verbose=0, callbacks=[falling, stop]).history
+    assert logs["fid"] == [5.0, 4.0, 3.0, 2.0]
+
+
+def test_a_distance_that_can_not_be_computed_is_refused():
+    with pytest.raises(InputError, match="num_images=16: expected more than 16 features"):
+        small_distance(num_images=16)
+    with pytest.raises(InputError, match="every=0: expected at least 1"):
+        small_distance(every=0)
+    model = keras.Sequential([keras.Input([8, 8, 1]), keras.layers.Flatten()])
+    large = callbacks.FrechetDistance(
+        np.random.default_rng(0).integers(0, 256, [100, 8, 8, 1], np.uint8),
+        network=FeatureNetwork(model),
+    )
+    with pytest.raises(InputError, match=r"shape \(4, 4, 1\), the real ones have \(8, 8, 1\)"):
+        small_gan().fit(dataset(), verbose=0, callbacks=[large])
 
 
 def test_distance_changes_no_weight():
@@ -131,7 +318,7 @@ def test_distance_changes_no_weight():
     assert equal(state(with_it), state(without))
 
 
-def test_distance_of_a_dead_generator_is_not_a_number():
+def test_distance_of_a_dead_generator_is_infinite():
     gan = small_gan()
     for weight in gan.generator.weights:
         weight.assign(np.zeros(weight.shape))
@@ -139,7 +326,7 @@ def test_distance_of_a_dead_generator_is_not_a_number():
     distance.set_model(gan)
     logs = {}
     distance.on_epoch_end(0, logs)
-    assert np.isnan(logs["fid"])
+    assert logs["fid"] == np.inf  # Keras' callbacks never take it for the best
 
 
 class Fid(keras.callbacks.Callback):
@@ -222,8 +409,11 @@ def test_non_finite_ends_fit_and_keeps_the_last_good_state(tmp_path, poison):
     gan.fit(real, batch_size=16, verbose=0, callbacks=[checkpoint])
     good = state(gan)
     if poison == "loss":
-        real[-1] = np.inf
-    with pytest.raises(FloatingPointError, match=r"diverged: .* at step \d+"):
+        real[-1] = np.nan
+    with pytest.raises(
+        FloatingPointError,
+        match=r"diverged: after \d+ steps .* of the generator is nan|d_loss is nan",
+    ):
         gan.fit(
             real,
             batch_size=16,

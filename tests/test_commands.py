@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -37,7 +38,7 @@ def tree(directory):
     return {
         str(path.relative_to(directory)): path.read_bytes()
         for path in sorted(directory.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != ".lock"
     }
 
 
@@ -56,7 +57,7 @@ def history(directory):
 def test_run_directory(run_dir, tiny_npz):
     there = {path.name for path in run_dir.iterdir()}
     assert there == {
-        "checkpoints", "config.json", "curves.png", "export", "export-best", "history.csv",
+        ".lock", "checkpoints", "config.json", "curves.png", "export", "export-best", "history.csv",
         "samples",
     }  # fmt: skip
     assert sorted(os.listdir(run_dir / "samples")) == ["epoch-0001.png", "epoch-0002.png"]
@@ -126,24 +127,32 @@ def test_max_minutes_ends_as_a_finished_run(tiny_npz, command, tmp_path):
     assert "--max_minutes" in done.stdout
 
 
-def test_divergence_keeps_the_last_good_state(tiny_npz, command, tmp_path):
+@pytest.mark.parametrize("rate", ["--d_lr=300", "--g_lr=1000"])
+def test_divergence_keeps_the_last_good_state(rate, tiny_npz, command, tmp_path):
     run = tmp_path / "run"
-    flags = [f"--data_path={tiny_npz}", f"--model_dir={run}", "--arch=mlp", "--loss=minimax"]
-    # One step leaves huge weights, which are finite, and the next ones overflow.
-    done = command("train.py", *flags, "--d_lr=1e30", "--steps_per_epoch=1", "--epochs=1000")
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={run}", "--arch=mlp", "--loss=hinge"]
+    done = command(
+        "train.py", *flags, "--steps_per_epoch=1", "--epochs=1000", "--fid_every=0", rate
+    )
     assert done.returncode == 1
-    assert done.stderr.startswith("train.py: Training diverged: ")
+    network = "discriminator" if "d_lr" in rate else "generator"
+    expected = rf"train.py: Training diverged: after \d+ steps .* in .*kernel of the {network} is "
+    assert re.match(expected, done.stderr)
     assert done.stderr.count("\n") == 1
     assert not (run / "export").exists()
-    for name, value in checkpoint_values(run).items():
-        assert np.all(np.isfinite(value)), name
+    if "d_lr" in rate:  # at the other rate the first state is too bad to be kept
+        for name, value in checkpoint_values(run).items():
+            assert np.all(np.abs(value) < 1e6), name
 
 
 # Exact resume
 
 
 def checkpoint_values(directory, folder="checkpoints"):
-    reader = tf.train.load_checkpoint(str(directory / folder))
+    """The values in the newest state, without the time that it took."""
+    paths = (directory / folder).glob("ckpt-*.index")
+    newest = max(paths, key=lambda path: [int(number) for number in path.stem.split("-")[1:]])
+    reader = tf.train.load_checkpoint(str(newest.with_suffix("")))
     names = reader.get_variable_to_shape_map()
     return {
         name: reader.get_tensor(name)
@@ -295,7 +304,8 @@ def test_training_without_fid(tiny_npz, command, tmp_path):
     done = command("train.py", *flags, f"--model_dir={tmp_path / 'on'}", "--fid_every=1")
     off, on = checkpoint_values(tmp_path / "off"), checkpoint_values(tmp_path / "on")
     for name, value in off.items():
-        np.testing.assert_array_equal(value, on[name], err_msg=name)
+        if not name.startswith("fid/"):  # the lowest so far
+            np.testing.assert_array_equal(value, on[name], err_msg=name)
     assert "fid" not in history(tmp_path / "off")[0]
     assert not (tmp_path / "off/export-best").exists()
     done = command("sample.py", f"--model_dir={tmp_path / 'off'}", "--checkpoint=best")

@@ -1,13 +1,15 @@
 """The folder of a run: which runs may begin or resume there; files are written as a whole."""
 
 import dataclasses
-import json
+import multiprocessing
+import os
+import socket
 
 import pytest
 
 from keras_gan import InputError
 from keras_gan.config import Config
-from keras_gan.run_directory import RunDirectory, find_export, read_record, replacing, write_json
+from keras_gan.run_directory import RunDirectory, find_export, read_record
 
 CONFIG = Config(batch_size=8).resolve(100)
 DATASET = {"name": "tiny", "sha256": "abc", "shape": [100, 28, 28, 1]}
@@ -21,8 +23,8 @@ def tree(directory):
 def directory(tmp_path):
     """The directory of a run with this configuration."""
     directory = RunDirectory(tmp_path / "run")
-    directory.clear()
-    directory.write_config(CONFIG, DATASET)
+    with directory.lock():
+        directory.write_config(CONFIG, DATASET)
     return directory
 
 
@@ -73,48 +75,60 @@ def test_damaged_record(tmp_path, text):
 
 
 def test_clear_deletes_what_a_run_writes_and_nothing_else(directory):
-    (directory.path / "notes.txt").write_text("mine")
-    for folder in (directory.samples, directory.logs, *directory.exports.values()):
+    for name in ("notes.txt", "logs/mine", "logs/train/mine"):
+        (directory.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory.path / name).write_text("mine")
+    (directory.logs / "train/events.out.tfevents.1").write_text("")
+    for folder in (directory.samples, *directory.exports.values()):
         (folder / "deep").mkdir(parents=True)
+    elsewhere = directory.path.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine").write_text("mine")
+    directory.checkpoints.symlink_to(elsewhere)
     directory.history.write_text("epoch\n")
+    for path in directory.evaluations.values():
+        path.write_text("{}")
     directory.clear()
-    assert [path.name for path in directory.path.iterdir()] == ["notes.txt"]
+    left = sorted(str(p.relative_to(directory.path)) for p in directory.path.rglob("*"))
+    assert left == [".lock", "logs", "logs/mine", "logs/train", "logs/train/mine", "notes.txt"]
+    assert (elsewhere / "mine").read_text() == "mine"
 
 
-def test_history_ends_with_the_last_completed_epoch(directory):
-    directory.trim_history(3)  # there is none yet
-    rows = "epoch,d_loss\r\n0,0.5\r\n1,0.25\r\n2,0."
-    directory.history.write_bytes(rows.encode())
-    directory.trim_history(2)
-    assert directory.history.read_bytes() == b"epoch,d_loss\r\n0,0.5\r\n1,0.25\r\n"
-    directory.trim_history(0)
-    assert directory.history.read_bytes() == b"epoch,d_loss\r\n"
+def hold_lock(path, ready, done):
+    with RunDirectory(path).lock():
+        ready.set()
+        done.wait(60)
 
 
-def test_a_file_or_folder_is_replaced_as_a_whole(tmp_path):
-    record = tmp_path / "record.json"
-    write_json(record, {"a": 1})
-    folder = tmp_path / "export"
-    (folder / "old").mkdir(parents=True)
-    before = tree(tmp_path)
+@pytest.mark.parametrize("end", ["exit", "kill"])
+def test_one_process_at_a_time(end, directory):
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=hold_lock, args=(directory.path, ready, done))
+    other.start()
+    assert ready.wait(60)
+    owner = rf"process {other.pid} on {socket.gethostname()} \(since 20..-..-.. ..:..:.*\) trains"
+    with pytest.raises(InputError, match=owner), directory.lock():
+        pytest.fail("two hold the lock")
+    if end == "kill":
+        other.kill()
+    done.set()
+    other.join()
+    for _ in range(2):  # free again, and released
+        with directory.lock():
+            assert f"process {os.getpid()} " in (directory.path / ".lock").read_text()
 
-    def interrupted(path):
-        with replacing(path) as temporary:
-            temporary.mkdir()
-            (temporary / "half").write_text("")
-            raise KeyboardInterrupt
 
-    for path in (record, folder):
-        with pytest.raises(KeyboardInterrupt):
-            interrupted(path)
-    assert before.items() <= tree(tmp_path).items()
-    write_json(record, {"b": 2})  # the interrupted write has left a temporary file
-    assert json.loads(record.read_text()) == {"b": 2}
-    with replacing(folder) as temporary:
-        temporary.mkdir()
-        (temporary / "new").write_text("")
-    assert [path.name for path in folder.iterdir()] == ["new"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["export", "record.json"]
+def test_what_a_killed_process_left_is_removed(directory):
+    directory.export(Exported(), "last", 3)
+    directory.checkpoints.mkdir()
+    left = ["history.csv.1.tmp", "checkpoints/ckpt-1.22.tmp", "export.3.tmp", "export.old"]
+    kept = ["export-best.old", "mine.old", "mine.tmp"]
+    for name in (*left, *kept):
+        (directory.path / name).write_text("")
+    with directory.lock():
+        assert not any((directory.path / name).exists() for name in left)
+        assert all((directory.path / name).exists() for name in kept)
 
 
 class Exported:
@@ -122,7 +136,7 @@ class Exported:
 
     def export(self, path):
         path.mkdir()
-        (path / "saved_model.pb").write_text("")
+        (path / "saved_model.pb").write_text("model")
 
 
 def test_exports(directory, tmp_path):
@@ -137,5 +151,30 @@ def test_exports(directory, tmp_path):
     assert directory.exported_epoch("last") == 3
     assert directory.exported_epoch("best") is None
     assert find_export(directory.path) == find_export(directory.path / "export")
+    directory.evaluations["last"].write_text("scores of the old one")
+    directory.evaluations["best"].write_text("scores of another one")
     directory.export(Exported(), "last", 4)
     assert directory.exported_epoch("last") == 4
+    assert not directory.evaluations["last"].exists()
+    assert directory.evaluations["best"].exists()
+
+
+@pytest.mark.parametrize("damage", ["cut off", "deleted", "no record"])
+def test_a_damaged_export_is_noticed(damage, directory):
+    directory.export(Exported(), "last", 3)
+    model = directory.exports["last"] / "saved_model.pb"
+    (directory.exports["last"] / "mine.txt").write_text("changes nothing")
+    assert directory.exported_epoch("last") == 3
+    if damage == "cut off":
+        model.write_text("")
+    elif damage == "deleted":
+        model.unlink()
+    else:
+        (directory.exports["last"] / "assets.extra/run.json").write_text("[]")
+    assert directory.exported_epoch("last") is None
+
+
+def test_an_export_is_found_while_it_is_replaced(directory):
+    directory.export(Exported(), "last", 3)
+    directory.exports["last"].rename(directory.path / "export.old")
+    assert find_export(directory.path) == directory.path / "export.old"
