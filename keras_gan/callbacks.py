@@ -214,7 +214,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._epoch.assign(epoch + 1)
-        self._steps.assign(0)
+        for variable in (self._steps, *self._sums):
+            variable.assign(tf.zeros_like(variable))
         name = f"ckpt-{self.epoch}"
         if (logs or {}).get("fid", math.inf) < self._fid:
             self._fid.assign(logs["fid"])
@@ -297,11 +298,11 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
 
 
 def _require_sound(model):
-    for name in ("generator", "discriminator"):
-        for weight in getattr(model, name).weights:
-            values = np.abs(weight)
-            if not np.all(values < (LARGEST_WEIGHT if weight.trainable else math.inf)):
-                _diverged(model, f"a value in {weight.path} of the {name} is {values.max():g}")
+    for name in ("generator", "discriminator", "g_optimizer", "d_optimizer"):
+        for variable in getattr(model, name).variables:
+            values = np.abs(variable)
+            if not np.all(values < (LARGEST_WEIGHT if variable.trainable else math.inf)):
+                _diverged(model, f"a value in {variable.path} of the {name} is {values.max():g}")
 
 
 def _diverged(model, what):

@@ -84,9 +84,9 @@ def test_scores_page_runs(execute, after_a_run):
 
 def test_extending_page_runs(execute, tmp_path, tiny_npz):
     names = execute("docs/extending.md", tmp_path, tiny_npz)
-    assert (tmp_path / "samples/epoch-0003.png").exists()
+    assert (tmp_path / "samples/epoch-0004.png").exists()
     rows = (tmp_path / "history.csv").read_text().splitlines()[1:]
-    assert [row.split(",")[0] for row in rows] == ["0", "1", "2"]
+    assert [row.split(",")[0] for row in rows] == ["0", "1", "2", "3"]
     assert (tmp_path / "runs/short/export/saved_model.pb").exists()
     # What the page adds works: the loss and the penalty are saved, the architectures build.
     gan = names["keras_gan"].GAN(names["generator"], names["discriminator"])
