@@ -5,6 +5,7 @@ import csv
 import glob
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -44,7 +45,10 @@ def scratch(path):
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     except tf.errors.OpError as error:
-        raise OSError(None, error.message, str(path)) from error
+        reason = re.sub(
+            r"\{\{.*?\}\} | \[Op:.*", "", error.message
+        )  # names of TensorFlow's operations
+        raise OSError(None, reason, str(path)) from error
     finally:
         with contextlib.suppress(OSError):
             remove(temporary)

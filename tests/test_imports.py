@@ -45,7 +45,8 @@ ALLOWED = {
         "evaluation.comparison", "evaluation.metrics", "evaluation.network", "evaluation.samples",
         "evaluation.scores",
     },
-    "callbacks": {"evaluation", "evaluation.scores", "files", "images", "plots"},
+    "checkpoint": {"files"},
+    "callbacks": {"checkpoint", "evaluation", "evaluation.scores", "files", "images", "plots"},
     "training": {
         "backend", "callbacks", "config", "data", "files", "layers", "losses", "model", "networks",
         "penalties", "run_directory",
