@@ -83,8 +83,9 @@ class GAN(keras.Model):
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` of `keras.Model.compile`.
 
         Raises:
-            ValueError: if the loss or penalty is unknown, one optimiser is given twice, d_steps
-                is below 1, or there is a penalty and batch normalisation in the discriminator.
+            ValueError: if the loss or penalty is unknown, one optimiser is given twice or has
+                `use_ema`, d_steps is below 1, or there is a penalty and batch normalisation in
+                the discriminator.
         """
         loss = _named("loss", loss, LOSSES, AdversarialLoss)
         if penalty is not None:
@@ -98,6 +99,11 @@ class GAN(keras.Model):
         self.d_optimizer = keras.optimizers.get(d_optimizer)
         if self.g_optimizer is self.d_optimizer:
             raise ValueError("g_optimizer and d_optimizer are one object: expected two.")
+        for name in ("g_optimizer", "d_optimizer"):
+            optimizer = getattr(self, name)
+            if getattr(optimizer, "inner_optimizer", optimizer).use_ema:  # of a loss scale
+                # Keras would put the averages into the weights only for `model.optimizer`.
+                raise ValueError(f"{name} has use_ema=True: expected False; use ema_decay of GAN.")
         # load_model restores the state only of optimisers that are built.
         self.g_optimizer.build(self.generator.trainable_variables)
         self.d_optimizer.build(self.discriminator.trainable_variables)

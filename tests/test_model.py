@@ -461,6 +461,10 @@ def test_mistakes_are_named():
     one = keras.optimizers.SGD()
     with pytest.raises(ValueError, match="one object: expected two"):
         gan.compile(one, one)
+    averaging = keras.optimizers.SGD(use_ema=True)
+    for optimizer in (averaging, keras.optimizers.LossScaleOptimizer(averaging)):
+        with pytest.raises(ValueError, match=r"d_optimizer has use_ema=True.*use ema_decay of GAN"):
+            gan.compile("sgd", optimizer)
     with pytest.raises(ValueError, match=r"begin it with keras.Input"):
         GAN(keras.Sequential([L.Dense(3)]), gan.discriminator)
     with pytest.raises(ValueError, match=r"shape \(3,\), .* takes \(4, 4, 1\): expected the same"):
