@@ -32,9 +32,9 @@ class GAN(keras.Model):
             generator's weights, used by `generate` and `export`.
         seed: an int32. It and the step's number give all random draws of `fit`.
 
-    `fit` and `evaluate` take batches of images in [-1, 1], or tuples that begin with them. They log
-    `d_loss` with the penalty, `g_loss`, and the probabilities `d_real` = mean D(x) and `d_fake` =
-    mean D(G(z)).
+    `fit` and `evaluate` take batches of images in [-1, 1], or pairs (images, labels), whose labels
+    they ignore. They log `d_loss` with the penalty, `g_loss`, and the probabilities `d_real` =
+    mean D(x) and `d_fake` = mean D(G(z)).
     """
 
     def __init__(
@@ -230,7 +230,11 @@ class GAN(keras.Model):
 
     def _real(self, data, at_least=1):
         """The images of a batch. Labels beside them are ignored."""
-        images = tf.convert_to_tensor(keras.utils.unpack_x_y_sample_weight(data)[0])
+        images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:  # those of `class_weight`, too
+            given = "sample weights (sample_weight, class_weight or a third element of a batch)"
+            raise ValueError(f"There are {given}: expected none, all images count the same.")
+        images = tf.convert_to_tensor(images)
         if not images.dtype.is_floating:
             raise ValueError(f"Images are {images.dtype.name}: expected floats in [-1, 1].")
         message = "A batch has fewer images than d_steps: give larger batches."

@@ -287,6 +287,19 @@ def test_labels_beside_the_images_are_passed_over():
     assert equal(state(gan), state(other))
 
 
+def test_weights_of_images_are_refused():
+    gan, labels = small_gan(), np.arange(32) % 2
+    pairs = tf.data.Dataset.from_tensor_slices((images(32), labels)).batch(16)
+    for call, data, weights in [
+        (gan.fit, (images(32), labels), {"class_weight": {0: 5.0, 1: 1.0}}),
+        (gan.fit, (pairs,), {"class_weight": {0: 5.0, 1: 1.0}}),
+        (gan.fit, (images(32), labels), {"sample_weight": np.arange(32.0)}),
+        (gan.evaluate, (images(32), labels), {"sample_weight": np.arange(32.0)}),
+    ]:
+        with pytest.raises(ValueError, match="sample_weight, class_weight or.*expected none"):
+            call(*data, **weights, verbose=0)
+
+
 def test_noise_and_dropout_follow_from_the_seed():
     runs = []
 
