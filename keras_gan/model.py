@@ -34,7 +34,8 @@ class GAN(keras.Model):
 
     `fit` and `evaluate` take batches of images in [-1, 1], or pairs (images, labels), whose labels
     they ignore. They log `d_loss` with the penalty, `g_loss`, and the probabilities `d_real` =
-    mean D(x) and `d_fake` = mean D(G(z)).
+    mean D(x) and `d_fake` = mean D(G(z)). Images outside [-2, 2] raise a
+    `tf.errors.InvalidArgumentError`, except under `jit_compile`: XLA drops the check.
     """
 
     def __init__(
@@ -237,6 +238,11 @@ class GAN(keras.Model):
         images = tf.convert_to_tensor(images)
         if not images.dtype.is_floating:
             raise ValueError(f"Images are {images.dtype.name}: expected floats in [-1, 1].")
+        if len(self.discriminator.input_shape) == 4:  # vectors, of a toy problem, have any range
+            low, high = tf.reduce_min(images), tf.reduce_max(images)
+            advice = ": expected [-1, 1]. Scale pixels in [0, 255] by x / 127.5 - 1."
+            message = ["Images range from", low, "to", high, advice]
+            tf.debugging.Assert((low >= -2) & (high <= 2), message)  # 1 to spare: noise on images
         message = "A batch has fewer images than d_steps: give larger batches."
         tf.debugging.assert_greater_equal(tf.shape(images)[0], at_least, message)
         return images

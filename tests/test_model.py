@@ -496,6 +496,11 @@ def test_batches_that_cannot_be_trained_on():
     gan = small_gan(d_steps=3)
     with pytest.raises(ValueError, match=r"Images are uint8: expected floats in \[-1, 1\]"):
         gan.fit(np.zeros([8, 4, 4, 1], np.uint8), batch_size=4, verbose=0)
+    wide = tf.data.Dataset.from_tensor_slices(127.5 * images(32) + 127.5).batch(16)
+    for call in (gan.fit, gan.evaluate):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"from.*254.*127\.5 - 1"):
+            call(wide, verbose=0)
+    gan.fit(np.clip(1.5 * images(32), -2, 2), verbose=0)  # noise added to images is allowed
     with pytest.raises(tf.errors.InvalidArgumentError, match="fewer images than d_steps: give"):
         gan.fit(dataset(10, 8), verbose=0)  # the last batch holds two
 
