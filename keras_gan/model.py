@@ -339,6 +339,9 @@ def _check(generator, discriminator, latent, ema_decay):
     if made != taken:
         shapes = f"The generator makes images of shape {made}, the discriminator takes {taken}"
         raise ValueError(f"{shapes}: expected the same.")
+    if discriminator.output_shape[1:] != (1,):
+        shape = discriminator.output_shape
+        raise ValueError(f"The discriminator makes {shape}: expected logits (None, 1).")
     if latent not in seeds.LATENTS:
         raise ValueError(f"latent={latent!r}: expected one of {', '.join(seeds.LATENTS)}.")
     if ema_decay is not None and not 0 < ema_decay < 1:

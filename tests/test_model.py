@@ -484,6 +484,9 @@ def test_mistakes_are_named():
         GAN(keras.Sequential([keras.Input([2]), L.Dense(3)]), gan.discriminator)
     with pytest.raises(ValueError, match=r"takes \(None, 2, 3\): expected latents"):
         GAN(keras.Sequential([keras.Input([2, 3]), L.Dense(3)]), gan.discriminator)
+    ten = keras.Sequential([keras.Input([4, 4, 1]), L.Flatten(), L.Dense(10)])
+    with pytest.raises(ValueError, match=r"makes \(None, 10\): expected logits \(None, 1\)"):
+        GAN(gan.generator, ten)
     with pytest.raises(ValueError, match="no Sequential or functional model"):
         GAN(gan, gan.discriminator)  # a subclass of keras.Model has no shapes to check
     with pytest.raises(ValueError, match="latent='gauss': expected one of normal, uniform"):
