@@ -49,6 +49,16 @@ class Clip(keras.constraints.Constraint):
         return {"limit": self.limit}
 
 
+def clone(network, make=lambda layer: type(layer).from_config(layer.get_config())):
+    """A copy of a Sequential or functional model: each layer made by `make`, with new weights."""
+
+    def make_or_share(layer):
+        # Keras makes no layer from the config of a Python function, and there are no weights.
+        return layer if isinstance(layer, keras.layers.Lambda) else make(layer)
+
+    return keras.models.clone_model(network, clone_function=make_or_share, recursive=True)
+
+
 def constrain(network, *, spectral_norm=False, weight_clip=0.0):
     """A copy of `network`, with new weights and constrained dense and convolution kernels.
 
@@ -58,7 +68,7 @@ def constrain(network, *, spectral_norm=False, weight_clip=0.0):
         weight_clip: clip each kernel to [-weight_clip, weight_clip]; 0: do not clip.
     """
 
-    def clone(layer):
+    def make(layer):
         layer = type(layer).from_config(layer.get_config())
         if not hasattr(layer, "kernel_constraint"):
             return layer
@@ -66,4 +76,4 @@ def constrain(network, *, spectral_norm=False, weight_clip=0.0):
             layer.kernel_constraint = Clip(weight_clip)
         return SpectralNormalization(layer) if spectral_norm else layer
 
-    return keras.models.clone_model(network, clone_function=clone, recursive=True)
+    return clone(network, make)

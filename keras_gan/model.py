@@ -50,7 +50,7 @@ class GAN(keras.Model):
         self.seed = seed
         self.ema_generator = None
         if ema_decay is not None:
-            self.ema_generator = keras.models.clone_model(generator)
+            self.ema_generator = layers.clone(generator)
             self.ema_generator.set_weights(generator.get_weights())
             self.ema_generator.trainable = False
         options = {"trainable": False, "aggregation": "only_first_replica", "name": "step"}

@@ -175,6 +175,13 @@ def test_clip():
     assert Clip.from_config(Clip(0.5).get_config()).limit == 0.5
 
 
+def test_lambda_layers_stay_as_they_are():
+    layers = [keras.Input([4]), keras.layers.Lambda(lambda x: 0.5 * x), keras.layers.Dense(1)]
+    network = constrain(keras.Sequential(layers), weight_clip=0.1)
+    x = np.ones([2, 4])
+    np.testing.assert_array_equal(network(x), network.layers[-1](0.5 * x))
+
+
 @pytest.mark.parametrize("arch", ["mlp", "dcgan", "maxout"])
 def test_every_discriminator_can_be_constrained(arch):
     discriminator = keras_gan.networks.ARCHITECTURES[arch].discriminator((28, 28, 1))

@@ -359,6 +359,15 @@ def test_moving_average():
     )
 
 
+def test_moving_average_of_a_generator_with_a_lambda_layer():
+    inner = keras.Sequential([keras.Input([16]), L.Lambda(lambda x: 0.5 * x)])
+    generator = keras.Sequential([keras.Input([3]), L.Dense(16), inner, L.Reshape([4, 4, 1])])
+    gan = GAN(generator, small_gan().discriminator, ema_decay=0.9)
+    np.testing.assert_array_equal(gan.generate(2), gan.generator(gan.latents(2)))
+    generator.layers[0].kernel.assign_add(np.ones([3, 16]))  # the average has weights of its own
+    assert not np.array_equal(gan.generate(2), gan.generator(gan.latents(2)))
+
+
 @pytest.mark.parametrize(("latent", "bound"), [("normal", np.inf), ("uniform", math.sqrt(3))])
 def test_latents_have_mean_0_and_variance_1(latent, bound):
     z = np.array(small_gan(latent=latent).latents(100_000, seed=3))
