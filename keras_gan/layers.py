@@ -3,6 +3,15 @@
 import keras
 from keras import ops
 
+from keras_gan import InputError
+
+# One kernel [..., outputs] multiplies the inputs, or its transpose: of the same singular values.
+_ONE_KERNEL = (
+    keras.layers.Dense,
+    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
+    *(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
+)
+
 
 @keras.saving.register_keras_serializable("keras_gan")
 class SpectralNormalization(keras.layers.Wrapper):
@@ -60,20 +69,45 @@ def clone(network, make=lambda layer: type(layer).from_config(layer.get_config()
 
 
 def constrain(network, *, spectral_norm=False, weight_clip=0.0):
-    """A copy of `network`, with new weights and constrained dense and convolution kernels.
+    """A copy of `network`, with new weights and constrained kernels.
 
     Args:
         network: a Sequential or functional model. Its weights are not copied.
-        spectral_norm: divide each kernel by its largest singular value.
-        weight_clip: clip each kernel to [-weight_clip, weight_clip]; 0: do not clip.
+        spectral_norm: divide each kernel by its largest singular value. For dense layers,
+            convolutions and transposed convolutions.
+        weight_clip: clip each kernel to [-weight_clip, weight_clip]; 0: do not clip. For all layers
+            with a `kernel_constraint`, `depthwise_constraint` or the like.
+
+    Raises:
+        InputError: if a trainable matrix would stay unconstrained, or if `weight_clip` would
+            replace a constraint.
     """
+    if not network.built:
+        raise InputError("The network has no weights yet: begin it with keras.Input(shape).")
 
     def make(layer):
-        layer = type(layer).from_config(layer.get_config())
-        if not hasattr(layer, "kernel_constraint"):
-            return layer
-        if weight_clip:
-            layer.kernel_constraint = Clip(weight_clip)
-        return SpectralNormalization(layer) if spectral_norm else layer
+        config = layer.get_config()
+        for name in config if weight_clip else ():
+            if name.endswith("_constraint") and not name.startswith(("bias", "beta", "gamma")):
+                if config[name] is not None:
+                    given = f"{layer.name} has a {name} of its own"
+                    raise InputError(f"{given}: remove it, or leave out weight_clip.")
+                config[name] = Clip(weight_clip)
+        layer = type(layer).from_config(config)
+        if spectral_norm and isinstance(layer, _ONE_KERNEL):
+            return SpectralNormalization(layer)
+        return layer
 
-    return clone(network, make)
+    network = clone(network, make)
+    layers = network._flatten_layers()
+    normalised = {id(x.layer.kernel) for x in layers if isinstance(x, SpectralNormalization)}
+    for weight in network.trainable_weights:
+        free = spectral_norm and id(weight) not in normalised
+        free = free or (weight_clip and not isinstance(weight.constraint, Clip))
+        if free and len(weight.shape) > 1:
+            raise InputError(
+                f"{weight.path} would stay unconstrained: spectral_norm takes dense layers and "
+                "(transposed) convolutions, weight_clip layers with a kernel_constraint or the "
+                "like, neither takes layers inside a layer. Replace it, or use a gradient penalty."
+            )
+    return network
