@@ -20,8 +20,8 @@ class SpectralNormalization(keras.layers.Wrapper):
     sigma(W) is the largest singular value of W as a matrix [inputs, outputs], estimated by one
     power iteration in each training call (Algorithm 1). The gradient includes the derivative of
     sigma (equation 12); that of Keras' layer of this name does not. Dividing the inputs instead
-    of the kernel gives the same output. The layer may be any that multiplies its inputs by a
-    `kernel` of [..., outputs], such as Dense or Conv2D.
+    of the kernel gives the same output. A kernel of zeros, or almost, stays as it is. The layer may
+    be any that multiplies its inputs by a `kernel` of [..., outputs], such as Dense or Conv2D.
     """
 
     def build(self, input_shape):
@@ -35,9 +35,11 @@ class SpectralNormalization(keras.layers.Wrapper):
         v = ops.stop_gradient(ops.normalize(ops.matmul(matrix, self.u), axis=0))
         product = ops.matmul(v, matrix)
         u = ops.stop_gradient(ops.normalize(product, axis=0))
-        if training:
-            self.u.assign(u)
         sigma = ops.dot(product, u)
+        found = sigma > keras.config.epsilon()  # `normalize` can't lengthen what is shorter
+        if training:
+            self.u.assign(ops.where(found, u, self.u))
+        sigma = ops.where(found, sigma, 1.0)
         return self.layer(inputs / ops.cast(sigma, inputs.dtype))
 
     def compute_output_shape(self, input_shape):

@@ -39,6 +39,23 @@ def test_divides_the_kernel_by_sigma_and_leaves_the_bias(dense):
     np.testing.assert_array_equal(layer.layer.kernel, w)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-9])
+def test_kernel_too_small_to_normalise_stays_as_it_is(dense, size):
+    layer, x = dense
+    kernel, u = layer.layer.kernel.numpy(), layer.u.numpy()
+    layer.layer.kernel.assign(size * kernel)
+    for _ in range(3):
+        np.testing.assert_allclose(layer(x, training=True), [[1, 2, 3]] * 5, atol=1e-7)
+    np.testing.assert_array_equal(layer.u, u)
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(layer(x, training=True))
+    gradient = tape.gradient(value, layer.layer.kernel.value)
+    np.testing.assert_allclose(gradient, np.repeat(x.sum(0)[:, None], 3, axis=1), rtol=1e-5)
+    layer.layer.kernel.assign(kernel)
+    expected = x @ (kernel / sigma(kernel)) + [1, 2, 3]
+    np.testing.assert_allclose(layer(x, training=True), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_frozen_layer_is_normalised_as_before(dense):
     layer, x = dense
     before = layer(x, training=False)
