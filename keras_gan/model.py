@@ -78,7 +78,8 @@ class GAN(keras.Model):
             penalty: a key of `keras_gan.penalties.PENALTIES` or a `GradientPenalty`, added to
                 the discriminator's loss.
             d_steps: k of Algorithm 1, discriminator updates per generator update. A batch of n
-                images given to `fit` is split into k minibatches of n / k, one for each.
+                images given to `fit` is split into k minibatches of n / k, one for each. If n < k,
+                they hold one image each, some the same.
             simultaneous: take both gradients from one forward pass (if d_steps > 1: the last
                 one), as in the authors' code. Algorithm 1, the default, alternates.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` of `keras.Model.compile`.
@@ -133,9 +134,10 @@ class GAN(keras.Model):
 
     def train_step(self, data):
         """One iteration of Algorithm 1 on a batch of d_steps minibatches of real images."""
-        images = self._real(data, at_least=self.d_steps)
+        images = self._real(data)
+        count = keras.ops.shape(images)[0]
         for k in range(self.d_steps):
-            real = images[k :: self.d_steps]
+            real = images[k % count :: self.d_steps]  # at least one image, if need be again
             z, seed = self._draw(real, k)
             if self.simultaneous and k == self.d_steps - 1:
                 self._update_both(real, z, seed)
@@ -229,7 +231,7 @@ class GAN(keras.Model):
         self._generator_loss(*logits)
         return self.get_metrics_result()
 
-    def _real(self, data, at_least=1):
+    def _real(self, data):
         """The images of a batch. Labels beside them are ignored."""
         images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:  # those of `class_weight`, too
@@ -243,8 +245,6 @@ class GAN(keras.Model):
             advice = ": expected [-1, 1]. Scale pixels in [0, 255] by x / 127.5 - 1."
             message = ["Images range from", low, "to", high, advice]
             tf.debugging.Assert((low >= -2) & (high <= 2), message)  # 1 to spare: noise on images
-        message = "A batch has fewer images than d_steps: give larger batches."
-        tf.debugging.assert_greater_equal(tf.shape(images)[0], at_least, message)
         return images
 
     def _latents_like(self, real, *counters):
