@@ -86,8 +86,8 @@ class GAN(keras.Model):
 
         Raises:
             ValueError: if the loss or penalty is unknown, one optimiser is given twice or has
-                `use_ema`, d_steps is below 1, or there is a penalty and batch normalisation in
-                the discriminator.
+                `use_ema`, d_steps is below 1, there is a penalty and batch normalisation in the
+                discriminator, or a `tf.distribute` strategy has more than one replica.
         """
         loss = _named("loss", loss, LOSSES, AdversarialLoss)
         if penalty is not None:
@@ -95,6 +95,10 @@ class GAN(keras.Model):
             _check_independence(self.discriminator)
         if d_steps < 1:
             raise ValueError(f"d_steps={d_steps}: expected at least 1.")
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1:  # their gradients would be summed, and their latents the same
+            advice = "build the GAN outside the scope of the tf.distribute strategy"
+            raise ValueError(f"There are {replicas} replicas: expected one; {advice}.")
         # Without optimizer=None Keras would make an RMSprop, and a metric of a loss it never sees.
         super().compile(optimizer=None, loss=None, **kwargs)
         self.g_optimizer = keras.optimizers.get(g_optimizer)

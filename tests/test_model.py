@@ -533,6 +533,24 @@ def test_batches_that_cannot_be_trained_on():
     gan.fit(np.clip(1.5 * images(32), -2, 2), verbose=0)  # noise added to images is allowed
 
 
+def test_more_than_one_replica_is_refused():
+    code = """
+import keras, tensorflow as tf
+from keras_gan import GAN
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    networks = [keras.Sequential([keras.Input([1]), keras.layers.Dense(1)]) for _ in range(2)]
+    gan = GAN(*networks)
+try:
+    gan.compile("sgd", "sgd")
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "2 replicas: expected one" in done.stdout, done.stderr
+
+
 def test_public_names():
     assert keras_gan.GAN is GAN
     assert keras_gan.networks.ARCHITECTURES
