@@ -533,6 +533,20 @@ def test_batches_that_cannot_be_trained_on():
     gan.fit(np.clip(1.5 * images(32), -2, 2), verbose=0)  # noise added to images is allowed
 
 
+def test_fit_shuffles_an_array_when_operations_are_deterministic():
+    code = """
+from keras_gan import backend
+backend.configure_tensorflow()
+import keras, numpy
+from keras_gan import GAN
+gan = GAN(*(keras.Sequential([keras.Input([1]), keras.layers.Dense(1)]) for _ in range(2)))
+gan.compile("sgd", "sgd")
+gan.fit(numpy.zeros([4, 1], "float32"), verbose=0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_more_than_one_replica_is_refused():
     code = """
 import keras, tensorflow as tf
