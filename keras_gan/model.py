@@ -1,5 +1,7 @@
 """`GAN`: a generator and a discriminator trained against each other by `model.fit`."""
 
+import copy
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -278,7 +280,8 @@ class GAN(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**keras.saving.deserialize_keras_object(config))
+        # Keras changes the configuration of a functional model as it reads it.
+        return cls(**keras.saving.deserialize_keras_object(copy.deepcopy(config)))
 
     def get_compile_config(self):
         if not self.compiled:

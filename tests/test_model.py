@@ -428,6 +428,14 @@ def test_saved_model_continues_like_the_original(tmp_path):
     np.testing.assert_array_equal(gan.generate(5), loaded.generate(5))
 
 
+def test_from_config_leaves_the_config_as_it_is():
+    x = keras.Input([4, 4, 1])
+    functional = keras.Model(x, L.Dense(1)(L.Flatten()(x)))
+    config = GAN(small_gan().generator, functional).get_config()
+    for _ in range(2):
+        assert GAN.from_config(config).discriminator.count_params() == 17
+
+
 @pytest.mark.parametrize(
     "imports",
     [
