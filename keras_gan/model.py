@@ -269,9 +269,16 @@ class GAN(keras.Model):
         starts = range(0, max(num_images, 1), batch_size)
         return np.concatenate([self(z[i : i + batch_size], training=False) for i in starts])
 
-    def export(self, filepath):
-        """Writes a SavedModel, which TensorFlow alone can load: see `keras_gan.export.write`."""
-        export.write(self, filepath)
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Writes a SavedModel, which TensorFlow alone can load: see `keras_gan.export.write`.
+
+        Any other `format` is one of `keras.Model.export`, which gets the sampling generator
+        (latents -> images in [-1, 1]) and `kwargs`. The SavedModel takes no `kwargs`: TypeError.
+        """
+        if format == "tf_saved_model":
+            export.write(self, filepath, **kwargs)
+        else:
+            self.sampler.export(filepath, format=format, **kwargs)
 
     def get_config(self):
         names = ("generator", "discriminator", "latent", "ema_decay", "seed")

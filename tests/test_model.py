@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import keras_gan
 from keras_gan import seeds
+from keras_gan.export import SavedGenerator
 from keras_gan.losses import LeastSquares
 from keras_gan.model import GAN
 from keras_gan.optimizers import GoodfellowSGD
@@ -407,6 +408,16 @@ def test_generate():
     assert not np.array_equal(drawn, gan.generate(7, seed=2))
     assert len({image.tobytes() for image in drawn}) == 7
     assert gan.generate(0).shape == (0, 4, 4, 1)
+
+
+def test_export_in_another_format_is_that_of_the_generator(tmp_path):
+    gan, calls = small_gan(ema_decay=0.9), []
+    gan.ema_generator.export = lambda *args, **kwargs: calls.append((args, kwargs))
+    gan.export(tmp_path / "g.onnx", format="onnx", verbose=False)
+    assert calls == [((tmp_path / "g.onnx",), {"format": "onnx", "verbose": False})]
+    gan.export(tmp_path / "saved", format="tf_saved_model")
+    assert SavedGenerator(tmp_path / "saved").images(gan.latents(2)).shape == (2, 4, 4, 1)
+    assert len(calls) == 1
 
 
 def test_saved_model_continues_like_the_original(tmp_path):
