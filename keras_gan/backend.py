@@ -34,3 +34,4 @@ def configure_tensorflow():
     # is the user's choice, by TF_DETERMINISTIC_OPS=1.
     if not tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
+        tf.random.set_seed(0)  # without one, `fit` could not shuffle an array any more

@@ -3,6 +3,15 @@
 import keras
 from keras import ops
 
+from keras_gan import InputError
+
+# One kernel [..., outputs] multiplies the inputs, or its transpose: of the same singular values.
+_ONE_KERNEL = (
+    keras.layers.Dense,
+    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
+    *(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
+)
+
 
 @keras.saving.register_keras_serializable("keras_gan")
 class SpectralNormalization(keras.layers.Wrapper):
@@ -11,8 +20,8 @@ class SpectralNormalization(keras.layers.Wrapper):
     sigma(W) is the largest singular value of W as a matrix [inputs, outputs], estimated by one
     power iteration in each training call (Algorithm 1). The gradient includes the derivative of
     sigma (equation 12); that of Keras' layer of this name does not. Dividing the inputs instead
-    of the kernel gives the same output. The layer may be any that multiplies its inputs by a
-    `kernel` of [..., outputs], such as Dense or Conv2D.
+    of the kernel gives the same output. A kernel of zeros, or almost, stays as it is. The layer may
+    be any that multiplies its inputs by a `kernel` of [..., outputs], such as Dense or Conv2D.
     """
 
     def build(self, input_shape):
@@ -26,9 +35,11 @@ class SpectralNormalization(keras.layers.Wrapper):
         v = ops.stop_gradient(ops.normalize(ops.matmul(matrix, self.u), axis=0))
         product = ops.matmul(v, matrix)
         u = ops.stop_gradient(ops.normalize(product, axis=0))
-        if training:
-            self.u.assign(u)
         sigma = ops.dot(product, u)
+        found = sigma > keras.config.epsilon()  # `normalize` can't lengthen what is shorter
+        if training:
+            self.u.assign(ops.where(found, u, self.u))
+        sigma = ops.where(found, sigma, 1.0)
         return self.layer(inputs / ops.cast(sigma, inputs.dtype))
 
     def compute_output_shape(self, input_shape):
@@ -49,21 +60,56 @@ class Clip(keras.constraints.Constraint):
         return {"limit": self.limit}
 
 
+def clone(network, make=lambda layer: type(layer).from_config(layer.get_config())):
+    """A copy of a Sequential or functional model: each layer made by `make`, with new weights."""
+
+    def make_or_share(layer):
+        # Keras makes no layer from the config of a Python function, and there are no weights.
+        return layer if isinstance(layer, keras.layers.Lambda) else make(layer)
+
+    return keras.models.clone_model(network, clone_function=make_or_share, recursive=True)
+
+
 def constrain(network, *, spectral_norm=False, weight_clip=0.0):
-    """A copy of `network`, with new weights and constrained dense and convolution kernels.
+    """A copy of `network`, with new weights and constrained kernels.
 
     Args:
         network: a Sequential or functional model. Its weights are not copied.
-        spectral_norm: divide each kernel by its largest singular value.
-        weight_clip: clip each kernel to [-weight_clip, weight_clip]; 0: do not clip.
+        spectral_norm: divide each kernel by its largest singular value. For dense layers,
+            convolutions and transposed convolutions.
+        weight_clip: clip each kernel to [-weight_clip, weight_clip]; 0: do not clip. For all layers
+            with a `kernel_constraint`, `depthwise_constraint` or the like.
+
+    Raises:
+        InputError: if a trainable matrix would stay unconstrained, or if `weight_clip` would
+            replace a constraint.
     """
+    if not network.built:
+        raise InputError("The network has no weights yet: begin it with keras.Input(shape).")
 
-    def clone(layer):
-        layer = type(layer).from_config(layer.get_config())
-        if not hasattr(layer, "kernel_constraint"):
-            return layer
-        if weight_clip:
-            layer.kernel_constraint = Clip(weight_clip)
-        return SpectralNormalization(layer) if spectral_norm else layer
+    def make(layer):
+        config = layer.get_config()
+        for name in config if weight_clip else ():
+            if name.endswith("_constraint") and not name.startswith(("bias", "beta", "gamma")):
+                if config[name] is not None:
+                    given = f"{layer.name} has a {name} of its own"
+                    raise InputError(f"{given}: remove it, or leave out weight_clip.")
+                config[name] = Clip(weight_clip)
+        layer = type(layer).from_config(config)
+        if spectral_norm and isinstance(layer, _ONE_KERNEL):
+            return SpectralNormalization(layer)
+        return layer
 
-    return keras.models.clone_model(network, clone_function=clone, recursive=True)
+    network = clone(network, make)
+    layers = network._flatten_layers()
+    normalised = {id(x.layer.kernel) for x in layers if isinstance(x, SpectralNormalization)}
+    for weight in network.trainable_weights:
+        free = spectral_norm and id(weight) not in normalised
+        free = free or (weight_clip and not isinstance(weight.constraint, Clip))
+        if free and len(weight.shape) > 1:
+            raise InputError(
+                f"{weight.path} would stay unconstrained: spectral_norm takes dense layers and "
+                "(transposed) convolutions, weight_clip layers with a kernel_constraint or the "
+                "like, neither takes layers inside a layer. Replace it, or use a gradient penalty."
+            )
+    return network

@@ -1,5 +1,7 @@
 """`GAN`: a generator and a discriminator trained against each other by `model.fit`."""
 
+import copy
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -32,9 +34,10 @@ class GAN(keras.Model):
             generator's weights, used by `generate` and `export`.
         seed: an int32. It and the step's number give all random draws of `fit`.
 
-    `fit` and `evaluate` take batches of images in [-1, 1], or tuples that begin with them. They log
-    `d_loss` with the penalty, `g_loss`, and the probabilities `d_real` = mean D(x) and `d_fake` =
-    mean D(G(z)).
+    `fit` and `evaluate` take batches of images in [-1, 1], or pairs (images, labels), whose labels
+    they ignore. They log `d_loss` with the penalty, `g_loss`, and the probabilities `d_real` =
+    mean D(x) and `d_fake` = mean D(G(z)). Images outside [-2, 2] raise a
+    `tf.errors.InvalidArgumentError`, except under `jit_compile`: XLA drops the check.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class GAN(keras.Model):
         self.seed = seed
         self.ema_generator = None
         if ema_decay is not None:
-            self.ema_generator = keras.models.clone_model(generator)
+            self.ema_generator = layers.clone(generator)
             self.ema_generator.set_weights(generator.get_weights())
             self.ema_generator.trainable = False
         options = {"trainable": False, "aggregation": "only_first_replica", "name": "step"}
@@ -77,14 +80,16 @@ class GAN(keras.Model):
             penalty: a key of `keras_gan.penalties.PENALTIES` or a `GradientPenalty`, added to
                 the discriminator's loss.
             d_steps: k of Algorithm 1, discriminator updates per generator update. A batch of n
-                images given to `fit` is split into k minibatches of n / k, one for each.
+                images given to `fit` is split into k minibatches of n / k, one for each. If n < k,
+                they hold one image each, some the same.
             simultaneous: take both gradients from one forward pass (if d_steps > 1: the last
                 one), as in the authors' code. Algorithm 1, the default, alternates.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` of `keras.Model.compile`.
 
         Raises:
-            ValueError: if the loss or penalty is unknown, one optimiser is given twice, d_steps
-                is below 1, or there is a penalty and batch normalisation in the discriminator.
+            ValueError: if the loss or penalty is unknown, one optimiser is given twice or has
+                `use_ema`, d_steps is below 1, there is a penalty and batch normalisation in the
+                discriminator, or a `tf.distribute` strategy has more than one replica.
         """
         loss = _named("loss", loss, LOSSES, AdversarialLoss)
         if penalty is not None:
@@ -92,12 +97,21 @@ class GAN(keras.Model):
             _check_independence(self.discriminator)
         if d_steps < 1:
             raise ValueError(f"d_steps={d_steps}: expected at least 1.")
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1:  # their gradients would be summed, and their latents the same
+            advice = "build the GAN outside the scope of the tf.distribute strategy"
+            raise ValueError(f"There are {replicas} replicas: expected one; {advice}.")
         # Without optimizer=None Keras would make an RMSprop, and a metric of a loss it never sees.
         super().compile(optimizer=None, loss=None, **kwargs)
         self.g_optimizer = keras.optimizers.get(g_optimizer)
         self.d_optimizer = keras.optimizers.get(d_optimizer)
         if self.g_optimizer is self.d_optimizer:
             raise ValueError("g_optimizer and d_optimizer are one object: expected two.")
+        for name in ("g_optimizer", "d_optimizer"):
+            optimizer = getattr(self, name)
+            if getattr(optimizer, "inner_optimizer", optimizer).use_ema:  # of a loss scale
+                # Keras would put the averages into the weights only for `model.optimizer`.
+                raise ValueError(f"{name} has use_ema=True: expected False; use ema_decay of GAN.")
         # load_model restores the state only of optimisers that are built.
         self.g_optimizer.build(self.generator.trainable_variables)
         self.d_optimizer.build(self.discriminator.trainable_variables)
@@ -126,9 +140,10 @@ class GAN(keras.Model):
 
     def train_step(self, data):
         """One iteration of Algorithm 1 on a batch of d_steps minibatches of real images."""
-        images = self._real(data, at_least=self.d_steps)
+        images = self._real(data)
+        count = keras.ops.shape(images)[0]
         for k in range(self.d_steps):
-            real = images[k :: self.d_steps]
+            real = images[k % count :: self.d_steps]  # at least one image, if need be again
             z, seed = self._draw(real, k)
             if self.simultaneous and k == self.d_steps - 1:
                 self._update_both(real, z, seed)
@@ -222,13 +237,20 @@ class GAN(keras.Model):
         self._generator_loss(*logits)
         return self.get_metrics_result()
 
-    def _real(self, data, at_least=1):
+    def _real(self, data):
         """The images of a batch. Labels beside them are ignored."""
-        images = tf.convert_to_tensor(keras.utils.unpack_x_y_sample_weight(data)[0])
+        images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:  # those of `class_weight`, too
+            given = "sample weights (sample_weight, class_weight or a third element of a batch)"
+            raise ValueError(f"There are {given}: expected none, all images count the same.")
+        images = tf.convert_to_tensor(images)
         if not images.dtype.is_floating:
             raise ValueError(f"Images are {images.dtype.name}: expected floats in [-1, 1].")
-        message = "A batch has fewer images than d_steps: give larger batches."
-        tf.debugging.assert_greater_equal(tf.shape(images)[0], at_least, message)
+        if len(self.discriminator.input_shape) == 4:  # vectors, of a toy problem, have any range
+            low, high = tf.reduce_min(images), tf.reduce_max(images)
+            advice = ": expected [-1, 1]. Scale pixels in [0, 255] by x / 127.5 - 1."
+            message = ["Images range from", low, "to", high, advice]
+            tf.debugging.Assert((low >= -2) & (high <= 2), message)  # 1 to spare: noise on images
         return images
 
     def _latents_like(self, real, *counters):
@@ -247,9 +269,16 @@ class GAN(keras.Model):
         starts = range(0, max(num_images, 1), batch_size)
         return np.concatenate([self(z[i : i + batch_size], training=False) for i in starts])
 
-    def export(self, filepath):
-        """Writes a SavedModel, which TensorFlow alone can load: see `keras_gan.export.write`."""
-        export.write(self, filepath)
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Writes a SavedModel, which TensorFlow alone can load: see `keras_gan.export.write`.
+
+        Any other `format` is one of `keras.Model.export`, which gets the sampling generator
+        (latents -> images in [-1, 1]) and `kwargs`. The SavedModel takes no `kwargs`: TypeError.
+        """
+        if format == "tf_saved_model":
+            export.write(self, filepath, **kwargs)
+        else:
+            self.sampler.export(filepath, format=format, **kwargs)
 
     def get_config(self):
         names = ("generator", "discriminator", "latent", "ema_decay", "seed")
@@ -258,7 +287,8 @@ class GAN(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**keras.saving.deserialize_keras_object(config))
+        # Keras changes the configuration of a functional model as it reads it.
+        return cls(**keras.saving.deserialize_keras_object(copy.deepcopy(config)))
 
     def get_compile_config(self):
         if not self.compiled:
@@ -323,6 +353,9 @@ def _check(generator, discriminator, latent, ema_decay):
     if made != taken:
         shapes = f"The generator makes images of shape {made}, the discriminator takes {taken}"
         raise ValueError(f"{shapes}: expected the same.")
+    if discriminator.output_shape[1:] != (1,):
+        shape = discriminator.output_shape
+        raise ValueError(f"The discriminator makes {shape}: expected logits (None, 1).")
     if latent not in seeds.LATENTS:
         raise ValueError(f"latent={latent!r}: expected one of {', '.join(seeds.LATENTS)}.")
     if ema_decay is not None and not 0 < ema_decay < 1:

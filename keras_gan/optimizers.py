@@ -11,11 +11,13 @@ class GoodfellowSGD(keras.optimizers.SGD):
 
     The learning rate is divided by 1.000004 per step, down to 1e-5 of `learning_rate`. Momentum
     is 0.5 in the first two epochs and rises linearly to 0.7 in epoch 251. An epoch is 500 steps:
-    50,000 images in batches of 100.
+    50,000 images in batches of 100. `momentum` is that of the first epochs, in (0, 1].
     """
 
     def __init__(self, learning_rate=0.1, momentum=0.5, **kwargs):
         super().__init__(learning_rate, momentum, **kwargs)
+        if momentum == 0:
+            raise ValueError(f"momentum={momentum}: expected above 0; or keras.optimizers.SGD.")
 
     def update_step(self, gradient, variable, learning_rate):
         step = keras.ops.cast(self.iterations, "float32")

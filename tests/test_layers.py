@@ -39,6 +39,23 @@ def test_divides_the_kernel_by_sigma_and_leaves_the_bias(dense):
     np.testing.assert_array_equal(layer.layer.kernel, w)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-9])
+def test_kernel_too_small_to_normalise_stays_as_it_is(dense, size):
+    layer, x = dense
+    kernel, u = layer.layer.kernel.numpy(), layer.u.numpy()
+    layer.layer.kernel.assign(size * kernel)
+    for _ in range(3):
+        np.testing.assert_allclose(layer(x, training=True), [[1, 2, 3]] * 5, atol=1e-7)
+    np.testing.assert_array_equal(layer.u, u)
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(layer(x, training=True))
+    gradient = tape.gradient(value, layer.layer.kernel.value)
+    np.testing.assert_allclose(gradient, np.repeat(x.sum(0)[:, None], 3, axis=1), rtol=1e-5)
+    layer.layer.kernel.assign(kernel)
+    expected = x @ (kernel / sigma(kernel)) + [1, 2, 3]
+    np.testing.assert_allclose(layer(x, training=True), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_frozen_layer_is_normalised_as_before(dense):
     layer, x = dense
     before = layer(x, training=False)
@@ -170,9 +187,79 @@ def test_weight_clipping_holds_kernels_and_no_biases():
     assert np.abs(model.discriminator.layers[0].bias).max() > 0
 
 
+@keras.saving.register_keras_serializable("tests")
+class Block(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(3, name="inner")
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def test_weight_clipping_reaches_every_kernel():
+    layers = [keras.layers.SeparableConv2D(3, 2), keras.layers.DepthwiseConv2D(2)]
+    layers += [keras.layers.Reshape([4, 3]), keras.layers.LSTM(5), keras.layers.Dense(1)]
+    network = constrain(keras.Sequential([keras.Input([4, 4, 1]), *layers]), weight_clip=0.01)
+    network = keras.Sequential.from_config(network.get_config())  # as a loaded model
+    network.compile("sgd", "mse")
+    network.fit(np.ones([2, 4, 4, 1]), np.ones([2, 1]), verbose=0)
+    kernels = [w for w in network.trainable_weights if len(w.shape) > 1]
+    assert len(kernels) == 6
+    for kernel in kernels:
+        assert 0 < np.abs(kernel).max() <= np.float32(0.01), kernel.path
+
+
+def refused(option, layer):
+    """The message about a layer that is somewhere in a network."""
+    inner = keras.Sequential([keras.Input([4, 4, 1]), layer])
+    network = keras.Sequential([keras.Input([4, 4, 1]), inner, keras.layers.Flatten()])
+    with pytest.raises(keras_gan.InputError, match="would stay unconstrained") as error:
+        constrain(network, **{option: 0.1})
+    return str(error.value)
+
+
+def test_spectral_norm_refuses_kernels_of_another_form():
+    assert "/one/kernel would" in refused(
+        "spectral_norm", keras.layers.DepthwiseConv2D(2, name="one")
+    )
+    separable = keras.layers.SeparableConv2D(3, 2, name="two")
+    assert "/two/depthwise_kernel would" in refused("spectral_norm", separable)
+    lines = keras.layers.Reshape([4, 4]), keras.layers.LSTM(3, name="lstm")
+    assert "lstm" in refused("spectral_norm", keras.Sequential(lines))
+
+
+@pytest.mark.parametrize("option", ["spectral_norm", "weight_clip"])
+def test_layers_inside_a_layer_are_refused(option):
+    dense = keras.layers.Dense(3, name="dense")
+    assert "dense/kernel would" in refused(option, keras.layers.TimeDistributed(dense))
+    assert "/block/inner/kernel would" in refused(option, Block(name="block"))
+
+
+def test_networks_without_weights_are_refused():
+    with pytest.raises(keras_gan.InputError, match="no weights yet: begin it with keras.Input"):
+        constrain(keras.Sequential([keras.layers.Dense(1)]), weight_clip=0.1)
+
+
+def test_constraints_of_the_user_are_kept_or_refused():
+    layer = keras.layers.Dense(1, kernel_constraint="non_neg", name="mine")
+    network = keras.Sequential([keras.Input([2]), layer])
+    with pytest.raises(keras_gan.InputError, match="mine has a kernel_constraint of its own"):
+        constrain(network, weight_clip=0.1)
+    kept = constrain(network, spectral_norm=True).layers[0].layer.kernel.constraint
+    assert isinstance(kept, keras.constraints.NonNeg)
+
+
 def test_clip():
     np.testing.assert_allclose(Clip(0.5)(np.array([-2.0, 0.25, 0.75])), [-0.5, 0.25, 0.5])
     assert Clip.from_config(Clip(0.5).get_config()).limit == 0.5
+
+
+def test_lambda_layers_stay_as_they_are():
+    layers = [keras.Input([4]), keras.layers.Lambda(lambda x: 0.5 * x), keras.layers.Dense(1)]
+    network = constrain(keras.Sequential(layers), weight_clip=0.1)
+    x = np.ones([2, 4])
+    np.testing.assert_array_equal(network(x), network.layers[-1](0.5 * x))
 
 
 @pytest.mark.parametrize("arch", ["mlp", "dcgan", "maxout"])

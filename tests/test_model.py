@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import keras_gan
 from keras_gan import seeds
+from keras_gan.export import SavedGenerator
 from keras_gan.losses import LeastSquares
 from keras_gan.model import GAN
 from keras_gan.optimizers import GoodfellowSGD
@@ -152,6 +153,24 @@ def test_each_discriminator_update_sees_other_images_and_other_noise():
     assert len(set(map(bytes, fakes))) == 16
 
 
+def test_a_batch_smaller_than_d_steps_repeats_its_images():
+    generator = keras.Sequential([keras.Input([3]), L.Dense(16), L.Reshape([4, 4, 1])])
+    recorder = Recorder()
+    discriminator = keras.Sequential([keras.Input([4, 4, 1]), recorder, L.Flatten(), L.Dense(1)])
+    gan = GAN(generator, discriminator)
+    gan.compile("sgd", "sgd", "lsgan", d_steps=3, run_eagerly=True)
+    gan.train_on_batch(images(2))
+    np.testing.assert_array_equal(recorder.seen[:6:2], images(2)[[[0], [1], [0]]])
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_last_batch_smaller_than_d_steps(jit_compile):
+    gan = small_gan(d_steps=3, dropout=0, compile_options={"jit_compile": jit_compile})
+    logs = gan.fit(dataset(10, 8), verbose=0).history  # the last batch holds two
+    assert all(np.isfinite(values).all() for values in logs.values())
+    assert int(gan.d_optimizer.iterations) == 6
+
+
 @pytest.mark.parametrize("loss", ["lsgan", "relativistic"])
 def test_an_update_moves_one_network_and_not_a_bit_of_the_other(loss):
     gan = small_gan(loss=loss)
@@ -287,6 +306,19 @@ def test_labels_beside_the_images_are_passed_over():
     assert equal(state(gan), state(other))
 
 
+def test_weights_of_images_are_refused():
+    gan, labels = small_gan(), np.arange(32) % 2
+    pairs = tf.data.Dataset.from_tensor_slices((images(32), labels)).batch(16)
+    for call, data, weights in [
+        (gan.fit, (images(32), labels), {"class_weight": {0: 5.0, 1: 1.0}}),
+        (gan.fit, (pairs,), {"class_weight": {0: 5.0, 1: 1.0}}),
+        (gan.fit, (images(32), labels), {"sample_weight": np.arange(32.0)}),
+        (gan.evaluate, (images(32), labels), {"sample_weight": np.arange(32.0)}),
+    ]:
+        with pytest.raises(ValueError, match="sample_weight, class_weight or.*expected none"):
+            call(*data, **weights, verbose=0)
+
+
 def test_noise_and_dropout_follow_from_the_seed():
     runs = []
 
@@ -346,6 +378,15 @@ def test_moving_average():
     )
 
 
+def test_moving_average_of_a_generator_with_a_lambda_layer():
+    inner = keras.Sequential([keras.Input([16]), L.Lambda(lambda x: 0.5 * x)])
+    generator = keras.Sequential([keras.Input([3]), L.Dense(16), inner, L.Reshape([4, 4, 1])])
+    gan = GAN(generator, small_gan().discriminator, ema_decay=0.9)
+    np.testing.assert_array_equal(gan.generate(2), gan.generator(gan.latents(2)))
+    generator.layers[0].kernel.assign_add(np.ones([3, 16]))  # the average has weights of its own
+    assert not np.array_equal(gan.generate(2), gan.generator(gan.latents(2)))
+
+
 @pytest.mark.parametrize(("latent", "bound"), [("normal", np.inf), ("uniform", math.sqrt(3))])
 def test_latents_have_mean_0_and_variance_1(latent, bound):
     z = np.array(small_gan(latent=latent).latents(100_000, seed=3))
@@ -369,6 +410,16 @@ def test_generate():
     assert gan.generate(0).shape == (0, 4, 4, 1)
 
 
+def test_export_in_another_format_is_that_of_the_generator(tmp_path):
+    gan, calls = small_gan(ema_decay=0.9), []
+    gan.ema_generator.export = lambda *args, **kwargs: calls.append((args, kwargs))
+    gan.export(tmp_path / "g.onnx", format="onnx", verbose=False)
+    assert calls == [((tmp_path / "g.onnx",), {"format": "onnx", "verbose": False})]
+    gan.export(tmp_path / "saved", format="tf_saved_model")
+    assert SavedGenerator(tmp_path / "saved").images(gan.latents(2)).shape == (2, 4, 4, 1)
+    assert len(calls) == 1
+
+
 def test_saved_model_continues_like_the_original(tmp_path):
     gan = small_gan(
         d_steps=2, loss=LeastSquares(0.1, a=-1, b=1, c=0), latent="uniform", ema_decay=0.9, seed=5
@@ -386,6 +437,14 @@ def test_saved_model_continues_like_the_original(tmp_path):
     ):
         assert equal(map(np.array, a.variables), map(np.array, b.variables))
     np.testing.assert_array_equal(gan.generate(5), loaded.generate(5))
+
+
+def test_from_config_leaves_the_config_as_it_is():
+    x = keras.Input([4, 4, 1])
+    functional = keras.Model(x, L.Dense(1)(L.Flatten()(x)))
+    config = GAN(small_gan().generator, functional).get_config()
+    for _ in range(2):
+        assert GAN.from_config(config).discriminator.count_params() == 17
 
 
 @pytest.mark.parametrize(
@@ -461,12 +520,19 @@ def test_mistakes_are_named():
     one = keras.optimizers.SGD()
     with pytest.raises(ValueError, match="one object: expected two"):
         gan.compile(one, one)
+    averaging = keras.optimizers.SGD(use_ema=True)
+    for optimizer in (averaging, keras.optimizers.LossScaleOptimizer(averaging)):
+        with pytest.raises(ValueError, match=r"d_optimizer has use_ema=True.*use ema_decay of GAN"):
+            gan.compile("sgd", optimizer)
     with pytest.raises(ValueError, match=r"begin it with keras.Input"):
         GAN(keras.Sequential([L.Dense(3)]), gan.discriminator)
     with pytest.raises(ValueError, match=r"shape \(3,\), .* takes \(4, 4, 1\): expected the same"):
         GAN(keras.Sequential([keras.Input([2]), L.Dense(3)]), gan.discriminator)
     with pytest.raises(ValueError, match=r"takes \(None, 2, 3\): expected latents"):
         GAN(keras.Sequential([keras.Input([2, 3]), L.Dense(3)]), gan.discriminator)
+    ten = keras.Sequential([keras.Input([4, 4, 1]), L.Flatten(), L.Dense(10)])
+    with pytest.raises(ValueError, match=r"makes \(None, 10\): expected logits \(None, 1\)"):
+        GAN(gan.generator, ten)
     with pytest.raises(ValueError, match="no Sequential or functional model"):
         GAN(gan, gan.discriminator)  # a subclass of keras.Model has no shapes to check
     with pytest.raises(ValueError, match="latent='gauss': expected one of normal, uniform"):
@@ -479,8 +545,43 @@ def test_batches_that_cannot_be_trained_on():
     gan = small_gan(d_steps=3)
     with pytest.raises(ValueError, match=r"Images are uint8: expected floats in \[-1, 1\]"):
         gan.fit(np.zeros([8, 4, 4, 1], np.uint8), batch_size=4, verbose=0)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="fewer images than d_steps: give"):
-        gan.fit(dataset(10, 8), verbose=0)  # the last batch holds two
+    wide = tf.data.Dataset.from_tensor_slices(127.5 * images(32) + 127.5).batch(16)
+    for call in (gan.fit, gan.evaluate):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"from.*254.*127\.5 - 1"):
+            call(wide, verbose=0)
+    gan.fit(np.clip(1.5 * images(32), -2, 2), verbose=0)  # noise added to images is allowed
+
+
+def test_fit_shuffles_an_array_when_operations_are_deterministic():
+    code = """
+from keras_gan import backend
+backend.configure_tensorflow()
+import keras, numpy
+from keras_gan import GAN
+gan = GAN(*(keras.Sequential([keras.Input([1]), keras.layers.Dense(1)]) for _ in range(2)))
+gan.compile("sgd", "sgd")
+gan.fit(numpy.zeros([4, 1], "float32"), verbose=0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_more_than_one_replica_is_refused():
+    code = """
+import keras, tensorflow as tf
+from keras_gan import GAN
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    networks = [keras.Sequential([keras.Input([1]), keras.layers.Dense(1)]) for _ in range(2)]
+    gan = GAN(*networks)
+try:
+    gan.compile("sgd", "sgd")
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "2 replicas: expected one" in done.stdout, done.stderr
 
 
 def test_public_names():

@@ -88,6 +88,11 @@ def test_maxout_starts_from_the_pixel_marginals():
     np.testing.assert_allclose(at_zero.ravel(), [0, 0.75, 0, 1], atol=1e-6)
 
 
+def test_goodfellow_sgd_without_momentum_is_refused():
+    with pytest.raises(ValueError, match="momentum=0.0: expected above 0; .*keras.optimizers.SGD"):
+        GoodfellowSGD(momentum=0.0)
+
+
 def test_goodfellow_sgd_by_hand():
     """Steps 0 and 1, then far on: rate / 1.000004^t, momentum 0.5 + 0.2 (epoch - 1) / 249."""
     weight = keras.Variable([1.0])

@@ -10,7 +10,7 @@ from keras_gan.layers import constrain
 from keras_gan.penalties import DRAGAN, PENALTIES, R1, R1R2, WassersteinGradientPenalty
 
 rng = np.random.default_rng(0)
-REAL = rng.normal(0.3, 1, [5, 2, 3, 1]).astype(np.float32)
+REAL = np.clip(rng.normal(0.3, 1, [5, 2, 3, 1]), -2, 2).astype(np.float32)
 FAKE = rng.normal(-0.2, 2, [5, 2, 3, 1]).astype(np.float32)
 W = rng.normal(0, 1, [2, 3, 1]).astype(np.float32)
 SEED = tf.constant([3, 4])
