@@ -179,9 +179,9 @@ def _read(path, variables, partial=False):
             if announced > length:
                 raise _DamagedError(f"{path}: {length} bytes, expected at least {announced}.")
             status = tf.train.Checkpoint(**variables).read(str(folder / path.name))
+            status.expect_partial()  # or TensorFlow warns of what is not restored
             if not partial:
                 status.assert_existing_objects_matched()
-            status.expect_partial()  # or TensorFlow warns of what it did not read
         except (AssertionError, ValueError) as error:
             raise InputError(f"{path}: the state of another model.") from error
         except _DamagedError:
