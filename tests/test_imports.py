@@ -25,8 +25,6 @@ ALLOWED = {
     "data.readers": {"files"},
     "data.synthetic": set(),
     "data": {"backend", "data.readers", "data.synthetic", "files"},
-    "data.synthetic": set(),
-    "data": {"backend", "data.readers", "data.synthetic", "files"},
     "networks.mlp": {"backend"},
     "networks.dcgan": {"backend"},
     "networks.maxout": {"backend", "optimizers"},
@@ -36,7 +34,7 @@ ALLOWED = {
     "export": {"backend", "images"},
     "model": {"export", "layers", "losses", "optimizers", "penalties", "seeds"},
     "evaluation.scores": set(),
-    "evaluation.network": {"backend", "images"},
+    "evaluation.network": {"backend", "files", "images"},
     "evaluation.samples": {"evaluation.network", "evaluation.scores", "images"},
     "evaluation.metrics": {"evaluation.samples", "evaluation.scores"},
     "evaluation.comparison": {

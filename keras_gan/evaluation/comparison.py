@@ -72,17 +72,24 @@ def _data_of_run(directory, dataset, data_path):
     if not directory.config.exists():
         return _halves(dataset, data_path)
     record = read_record(directory.config)
-    trained_on, path = record["dataset"], record["settings"].get("data_path")
+    match record:
+        case {
+            "dataset": {"name": str(name), "sha256": str(sha256), "shape": [int(count), *_]},
+            "settings": {"dataset": str(kind), "data_path": str() | None as path},
+        } if "\0" not in f"{path}":
+            pass
+        case _:
+            raise InputError(f"{directory.config}: damaged: it does not say what the images were.")
     if dataset is None and data_path is None:
-        if path and os.path.exists(path):
-            dataset, data_path = record["settings"]["dataset"], path
-        elif trained_on["name"] in data.DATASETS:
-            dataset = trained_on["name"]
+        if path and os.path.exists(os.path.expanduser(path)):
+            dataset, data_path = kind, path
+        elif name in data.DATASETS:
+            dataset = name
         else:
             raise InputError(f"{path}: no such file or folder: give --data_path.")
     train, test = _halves(dataset, data_path)
-    if train.first(trained_on["shape"][0]).sha256 != trained_on["sha256"]:
-        mismatch = f"was trained on {trained_on['name']}, other images than these of {train.name}"
+    if train.first(count).sha256 != sha256:
+        mismatch = f"was trained on {name}, other images than these of {train.name}"
         raise InputError(f"--model_dir={directory.path}: {mismatch}: give --data_path.")
     return train, test
 
