@@ -31,7 +31,7 @@ ALLOWED = {
     "networks": {"backend", "networks.dcgan", "networks.maxout", "networks.mlp"},
     "config": {"data", "losses", "networks", "penalties"},
     "run_directory": {"files"},
-    "export": {"backend", "images"},
+    "export": {"backend", "files", "images"},
     "model": {"export", "layers", "losses", "optimizers", "penalties", "seeds"},
     "evaluation.scores": set(),
     "evaluation.network": {"backend", "files", "images"},

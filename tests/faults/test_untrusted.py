@@ -5,6 +5,7 @@ import itertools
 import os
 import pickle
 import re
+import shutil
 import struct
 import zipfile
 import zlib
@@ -14,11 +15,15 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from test_data import idx, png
 
 from keras_gan import InputError, evaluate, evaluation, files
 from keras_gan.data import readers
 from keras_gan.evaluation.network import read_network
+from keras_gan.export import SavedGenerator
+from keras_gan.model import GAN
+from keras_gan.networks import ARCHITECTURES
 
 TRAIN = "train-images-idx3-ubyte"
 TERABYTE = (2**20, 2**10, 2**10)
@@ -315,3 +320,76 @@ def test_record_whose_images_are_gone(tmp_path):
     files.write_json(tmp_path / "config.json", record)
     with pytest.raises(InputError, match="/nowhere/digits.npz: no such file or folder: give"):
         evaluation.evaluate_run(tmp_path)
+
+
+# SavedModels
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The SavedModel of an untrained GAN."""
+    mlp = ARCHITECTURES["mlp"]
+    gan = GAN(mlp.generator(16, (28, 28, 1)), mlp.discriminator((28, 28, 1)))
+    folder = tmp_path_factory.mktemp("saved") / "a[1]*?"  # TensorFlow reads them as a pattern
+    gan.export(folder)
+    return folder
+
+
+def test_saved_model_in_a_folder_like_a_pattern(saved):
+    generator = SavedGenerator(saved)
+    z = generator.latents(np.int64(3), np.int64(1))
+    np.testing.assert_array_equal(z, generator.latents(3, 1))
+    assert generator.images(z).shape == (3, 28, 28, 1)
+
+
+VARIABLES = "variables/variables.data-00000-of-00001"
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", VARIABLES, "variables/variables.index"])
+def test_saved_model_that_is_cut_off(name, saved, command, tmp_path):
+    folder = shutil.copytree(saved, tmp_path / "cut")
+    os.truncate(folder / name, (folder / name).stat().st_size // 2)
+    np.savez(tmp_path / "real.npz", x_train=np.eye(28, dtype=np.uint8)[None])
+    real = f"--data_path={tmp_path / 'real.npz'}"
+    for script, *flags in (["sample.py"], ["-m", "keras_gan.evaluate", real]):
+        done = command(script, *flags, f"--model_dir={folder}")
+        assert done.returncode == 1
+        line = done.stderr.splitlines()[-1]
+        assert f"{folder}: not a readable SavedModel: " in line
+        assert "Traceback" not in done.stderr
+
+
+def signatures(**outputs):
+    """A module with signatures that give what they are told, for the inputs of a generator's."""
+    module = tf.Module()
+    z, scalar = tf.TensorSpec([None, 16], name="z"), tf.TensorSpec([], tf.int32)
+    module.latents = tf.function(
+        lambda num_images, seed: outputs["latents"](num_images), [scalar, scalar]
+    )
+    module.images = tf.function(lambda z: outputs["images"](z), [z])
+    named = {"latents": module.latents, "serving_default": module.images}
+    return module, named
+
+
+@pytest.mark.parametrize(
+    ("latents", "images", "message"),
+    [
+        (lambda n: {"y": tf.zeros([n, 16])}, None, "can't draw latents: z"),
+        (lambda n: {"z": tf.zeros([n + 1, 16])}, None, "can't draw latents: cannot reshape"),
+        (lambda n: {"z": tf.fill([n, 16], "x")}, None, "can't draw latents: could not convert"),
+        (None, lambda z: {"images": tf.zeros([1, 28, 28, 1])}, "3 latents gave the shape [1, 28"),
+        (None, lambda z: {"images": z}, "can't draw images: not enough values to unpack"),
+        (None, lambda z: {"images": tf.zeros([3, 0, 28, 1])}, "the shape [3, 0, 28, 1]"),
+        (None, lambda z: {"images": tf.zeros([3, 28, 28, 2])}, "the shape [3, 28, 28, 2]"),
+        (None, lambda z: {"images": tf.io.read_file("/nowhere")}, "can't draw images: "),
+    ],
+)
+def test_saved_model_that_does_not_keep_its_promises(latents, images, message, tmp_path):
+    latents = latents or (lambda n: {"z": tf.zeros([n, 16])})
+    module, named = signatures(latents=latents, images=images or (lambda z: {"images": z}))
+    tf.saved_model.save(module, tmp_path, signatures=named)
+    generator = SavedGenerator(tmp_path)
+    with pytest.raises(InputError, match=re.escape(message)) as error:
+        generator.images(generator.latents(3, 0))
+    assert "\n" not in str(error.value)
+    assert str(tmp_path) in str(error.value)
