@@ -36,7 +36,7 @@ ALLOWED = {
     "evaluation.scores": set(),
     "evaluation.network": {"backend", "files", "images"},
     "evaluation.samples": {"evaluation.network", "evaluation.scores", "images"},
-    "evaluation.metrics": {"evaluation.samples", "evaluation.scores"},
+    "evaluation.metrics": {"evaluation.network", "evaluation.samples", "evaluation.scores"},
     "evaluation.comparison": {
         "data", "evaluation.metrics", "evaluation.network", "evaluation.samples",
         "evaluation.scores", "export", "run_directory",

@@ -27,12 +27,18 @@ def evaluate_run(
     Raises:
         InputError: also if there is no SavedModel, or the real images are not the training's.
     """
-    folder = find_export(model_dir, checkpoint)
-    train, test = _data_of_run(RunDirectory(model_dir), dataset, data_path)
+    folder, directory = find_export(model_dir, checkpoint), RunDirectory(model_dir)
+    train, test = _data_of_run(directory, dataset, data_path)
     generator = SavedGenerator(folder)
     images = generator.images(generator.latents(num_images, seed))
     discriminator = generator.probability if generator.has_discriminator else None
-    source = {"model_dir": str(model_dir), "checkpoint": checkpoint, "images": None, "seed": seed}
+    source = {
+        "model_dir": str(model_dir),
+        "checkpoint": checkpoint,
+        "epoch": directory.exported_epoch(checkpoint),
+        "images": None,
+        "seed": seed,
+    }
     return _compare(images, source, train, test, discriminator, **options)
 
 
@@ -53,7 +59,8 @@ def evaluate_images(images, name=None, seed=0, dataset=None, data_path=None, **o
         many held-out images) and "noise", or None; "unavailable" says why. "samples", "reference",
         "network" and "versions" describe what was compared.
     """
-    source = {"model_dir": None, "checkpoint": None, "images": name, "seed": seed}
+    run = dict.fromkeys(("model_dir", "checkpoint", "epoch"))
+    source = {**run, "images": name, "seed": seed}
     return _compare(images, source, *_halves(dataset, data_path), **options)
 
 
@@ -114,7 +121,7 @@ def _compare(
             try:
                 if metric == "parzen" and column == "real":
                     # Test images would score themselves: take training images instead.
-                    samples = Samples(reference.train.images[VALIDATION:][: len(samples)])
+                    samples = Samples(reference.train.images[VALIDATION:][: len(samples)], network)
                 for name, value in evaluate(samples, reference, [metric]).items():
                     scores.setdefault(name, dict.fromkeys(columns))[column] = value
             except InputError as error:
