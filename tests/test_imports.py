@@ -15,7 +15,7 @@ ALLOWED = {
     "backend": set(),
     "_lazy": {"backend"},
     "files": {"backend"},
-    "images": set(),
+    "images": {"files"},
     "seeds": {"backend"},
     "losses": {"backend"},
     "penalties": {"backend"},
@@ -54,7 +54,7 @@ ALLOWED = {
     "commands": {"run_directory"},
     "evaluate": {"commands", "data", "files", "evaluation", "evaluation.network", "run_directory"},
     "train.py": {"commands", "config", "networks", "training"},
-    "sample.py": {"commands", "export", "images", "run_directory"},
+    "sample.py": {"commands", "export", "files", "images", "run_directory"},
 }  # fmt: skip
 
 
