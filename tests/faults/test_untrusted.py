@@ -1,5 +1,6 @@
 """Files of strangers: what they announce is checked first, and no code of theirs runs."""
 
+import hashlib
 import io
 import itertools
 import os
@@ -24,6 +25,7 @@ from keras_gan.evaluation.network import read_network
 from keras_gan.export import SavedGenerator
 from keras_gan.model import GAN
 from keras_gan.networks import ARCHITECTURES
+from keras_gan.run_directory import RunDirectory, find_export, read_record
 
 TRAIN = "train-images-idx3-ubyte"
 TERABYTE = (2**20, 2**10, 2**10)
@@ -320,6 +322,29 @@ def test_record_whose_images_are_gone(tmp_path):
     files.write_json(tmp_path / "config.json", record)
     with pytest.raises(InputError, match="/nowhere/digits.npz: no such file or folder: give"):
         evaluation.evaluate_run(tmp_path)
+
+
+@pytest.mark.parametrize("case", RECORDS)
+def test_configurations_of_others(case, tmp_path):
+    text = RECORDS[case]
+    (tmp_path / "config.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match="config.json: not a run's configuration"):
+        read_record(tmp_path / "config.json")
+
+
+def test_the_record_of_an_export_names_no_file_outside(tmp_path):
+    (tmp_path / "outside").write_bytes(b"")  # it could be /dev/zero
+    directory = RunDirectory(tmp_path / "run")
+    record = directory.exports["last"] / "assets.extra/run.json"
+    record.parent.mkdir(parents=True)
+    for name in (str(tmp_path / "outside"), "../../outside"):
+        files.write_json(record, {"epoch": 3, "sha256": {name: hashlib.sha256(b"").hexdigest()}})
+        assert directory.exported_epoch("last") is None
+
+
+def test_home_of_nobody():
+    with pytest.raises(InputError, match="~nobody-of-this-name/run: no SavedModel"):
+        find_export("~nobody-of-this-name/run")
 
 
 # SavedModels
