@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from keras_gan import InputError, commands, images
+from keras_gan import InputError, commands, files, images
 from keras_gan.export import SavedGenerator
 from keras_gan.run_directory import find_export
 
@@ -58,7 +58,11 @@ def write(drawn):
             images.write_image(output / f"{i:05d}.png", image)
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
-        np.save(output, drawn) if output.suffix == ".npy" else images.write_grid(output, drawn)
+        if output.suffix == ".npy":
+            with files.replacing(output) as temporary, open(temporary, "wb") as file:
+                np.save(file, drawn)
+        else:
+            images.write_grid(output, drawn)
     print(f"{len(drawn)} images: {FLAGS.output}")
 
 

@@ -6,7 +6,6 @@ python -m keras_gan.evaluate --images=digits.npy --metrics=fid,kid
 Prints a table and writes evaluation.json. docs/scores.md says what the scores mean.
 """
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -42,9 +41,10 @@ def define_flags():
 def read_images(path):
     """uint8 [n, H, W, C] of a .npy file."""
     try:
-        images = np.load(path, allow_pickle=False)
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(images, np.ndarray):
             raise InputError("expected a .npy file, with one array.")
+        files.require_room(Path(path), images.nbytes)
         if images.ndim == 3:
             images = images[..., np.newaxis]
         if np.issubdtype(images.dtype, np.floating) and np.all(images >= 0):
@@ -52,8 +52,9 @@ def read_images(path):
         return Samples(images).images
     except InputError as error:
         raise InputError(f"--images={path}: {error}") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"--images={path}: not a readable .npy file: {error}.") from error
+    except Exception as error:  # NumPy raises all sorts for a damaged or pickled file
+        reason = files.first_line(error)
+        raise InputError(f"--images={path}: not a readable .npy file: {reason}.") from error
 
 
 def read_evaluation(path):
@@ -61,7 +62,7 @@ def read_evaluation(path):
     if not path.exists():
         return {}
     try:
-        record = json.loads(path.read_text())
+        record = files.read_json(path)
         if isinstance(record["scores"], dict):
             return record
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,8 +1,10 @@
 """The SavedModel of a GAN: what writes it, and what reads it back with TensorFlow alone."""
 
+import contextlib
+
 import numpy as np
 
-from keras_gan import InputError
+from keras_gan import InputError, files
 from keras_gan.backend import keras, tf
 from keras_gan.images import in_parts, to_uint8
 
@@ -46,27 +48,50 @@ def write(gan, path):
 
 
 class SavedGenerator:
-    """Reads the SavedModel that `GAN.export` has written to the folder `path`."""
+    """Reads the SavedModel that `GAN.export` has written to the folder `path`.
+
+    A SavedModel is code: read only one that you trust. Each method raises an InputError if it
+    fails, as the constructor does if the folder can't be read.
+    """
 
     def __init__(self, path):
-        self._signatures = tf.saved_model.load(str(path)).signatures
+        self._path = path
+        with self._refusing("not a readable SavedModel"), files.without_wildcards(path) as folder:
+            self._signatures = tf.saved_model.load(str(folder)).signatures
         if not {"latents", "serving_default"} <= set(self._signatures):
             raise InputError(f"{path}: a SavedModel of another program.")
         self.has_discriminator = "discriminator" in self._signatures
 
     def latents(self, num_images, seed):
         """float32 [num_images, latent_dim], the same for the same seed."""
-        scalars = {"num_images": tf.constant(num_images), "seed": tf.constant(seed)}
-        return self._signatures["latents"](**scalars)["z"].numpy()
+        with self._refusing("can't draw latents"):
+            scalars = {"num_images": num_images, "seed": seed}
+            scalars = {name: tf.constant(value, tf.int32) for name, value in scalars.items()}
+            z = self._signatures["latents"](**scalars)["z"].numpy()
+            return z.astype(np.float32).reshape([num_images, -1])
 
     def images(self, z):
-        """Latents [n, latent_dim] -> uint8 [n, H, W, C]."""
+        """Latents [n, latent_dim] -> uint8 [n, H, W, C], C 1 or 3."""
         draw = self._signatures["serving_default"]
-        parts = (draw(z=tf.constant(part))["images"] for part in in_parts(z))
-        return np.concatenate([to_uint8(part, (0, 1)) for part in parts])
+        with self._refusing("can't draw images"):
+            parts = (draw(z=tf.constant(part))["images"] for part in in_parts(z))
+            images = np.concatenate([to_uint8(part, (0, 1)) for part in parts])
+            n, height, width, channels = images.shape
+            if n != len(z) or 0 in (height, width) or channels not in (1, 3):
+                raise ValueError(f"{len(z)} latents gave the shape {list(images.shape)}")
+            return images
 
     def probability(self, images):
         """uint8 [n, H, W, C] -> D's probability that each image is real, float32 [n, 1]."""
-        discriminator = self._signatures["discriminator"]
-        parts = (tf.constant(part.astype(np.float32) / 255) for part in in_parts(images))
-        return np.concatenate([discriminator(images=part)["probability"] for part in parts])
+        with self._refusing("the discriminator fails"):
+            discriminator = self._signatures["discriminator"]
+            parts = (tf.constant(part.astype(np.float32) / 255) for part in in_parts(images))
+            p = np.concatenate([discriminator(images=part)["probability"] for part in parts])
+            return p.astype(np.float32).reshape([len(images), 1])
+
+    @contextlib.contextmanager
+    def _refusing(self, what):
+        try:
+            yield
+        except Exception as error:  # TensorFlow raises all sorts for a damaged or hostile model
+            raise InputError(f"{self._path}: {what}: {files.first_line(error)}.") from error

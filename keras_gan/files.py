@@ -3,11 +3,14 @@
 import contextlib
 import csv
 import glob
+import itertools
 import json
+import math
 import os
 import re
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 from keras_gan import InputError
@@ -88,21 +91,51 @@ def write_json(path, record):
         temporary.write_text(json.dumps(record, indent=2) + "\n")
 
 
-def read_history(path):
-    """The rows of a history.csv: dicts of "epoch", an int, and floats. Empty without a file."""
+def read_json(path):
+    """The content of a JSON file of at most 10 MB, of any type.
+
+    Raises:
+        ValueError: says in a line why the file can't be read.
+    """
     try:
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-        return [
-            {"epoch": int(row.pop("epoch"))}
-            # Keras' CSVLogger writes NA for what it did not find.
-            | {name: float(value) for name, value in row.items() if value != "NA"}
-            for row in rows
-        ]
+        _require_file(path, 10**7)
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_history(path):
+    """The rows of a history.csv: dicts of "epoch", an int, and floats. Empty without a file.
+
+    Raises:
+        InputError: also if an epoch is negative, or not larger than the one before.
+    """
+    try:
+        _require_file(path, 10**8)
+        with open(path, encoding="utf-8", newline="") as file:
+            table = csv.DictReader(file, strict=True)
+            if "epoch" not in (table.fieldnames or ["epoch"]):
+                raise ValueError("no column is called epoch")
+            rows = [  # one by one: after a header of a million columns the first one is refused
+                {"epoch": int(row.pop("epoch"))}
+                # Keras' CSVLogger writes NA for what it did not find.
+                | {name: float(value) for name, value in row.items() if value != "NA"}
+                for row in table
+            ]
+        epochs = [-1, *(row["epoch"] for row in rows), 2**31]
+        if not all(a < b for a, b in itertools.pairwise(epochs)):
+            raise ValueError("its epochs don't rise")
+        return rows
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
+    except (ValueError, TypeError, csv.Error) as error:
         raise InputError(f"{path}: not a history of epochs ({error}): move it away.") from error
+
+
+def _require_file(path, limit):
+    """Raises a ValueError for a file larger than `limit` bytes, and for a folder or a pipe."""
+    if os.stat(path).st_size > limit or not os.path.isfile(path):
+        raise ValueError(f"expected a file of at most {limit // 10**6} MB")
 
 
 def write_history(path, rows):
@@ -112,6 +145,39 @@ def write_history(path, rows):
         writer = csv.DictWriter(file, columns, restval="nan")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def require_room(path, size):
+    """Raises an InputError if the content of a file or folder can't have `size` bytes in memory.
+
+    At most half the memory; for a file also at most 100 times its length, or 100 MB.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    unpacked = max(10**8, 100 * path.stat().st_size) if path.is_file() else math.inf
+    limit = min(memory // 2, unpacked)
+    if size > limit:
+        found = f"{size:,} bytes in memory, expected at most {limit:,}"
+        raise InputError(f"{path}: {found}: it is damaged, or too large for this machine.")
+
+
+def check_zip(path):
+    """Checks what a zip archive announces, before it is unpacked.
+
+    Raises:
+        InputError: by `require_room`, or for a compression that NumPy and Keras never write.
+            Python unpacks the others without limits.
+        OSError, ValueError, zipfile.BadZipFile: if it can't be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if {member.compress_type for member in members} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise InputError(f"{path}: expected a zip archive that is deflated or not compressed.")
+    require_room(path, sum(member.file_size for member in members))
+
+
+def first_line(error):
+    """The first line of an exception's message."""
+    return (str(error).strip("'\"") or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 @contextlib.contextmanager

@@ -1,9 +1,11 @@
-"""Float images -> uint8 arrays -> PNG files. NumPy and Pillow only."""
+"""Float images -> uint8 arrays -> PNG files."""
 
 import math
 
 import numpy as np
 from PIL import Image
+
+from keras_gan import files
 
 
 def to_uint8(images, value_range=(-1.0, 1.0)):
@@ -24,14 +26,18 @@ def columns(count):
 
 
 def write_grid(path, images):
-    """Writes uint8 images [n, H, W, C], row by row, as one PNG; unused cells are black."""
+    """Writes uint8 images [n, H, W, C], row by row, as one PNG; unused cells are black.
+
+    The file is written whole or not at all.
+    """
     count, height, width, channels = images.shape
     wide = columns(count)
     high = math.ceil(count / wide)
     grid = np.zeros([high * wide, height, width, channels], np.uint8)
     grid[:count] = images
     grid = grid.reshape(high, wide, height, width, channels).swapaxes(1, 2)
-    write_image(path, grid.reshape(high * height, wide * width, channels))
+    with files.replacing(path) as temporary:
+        write_image(temporary, grid.reshape(high * height, wide * width, channels))
 
 
 def write_image(path, image):

@@ -5,7 +5,6 @@ import dataclasses
 import datetime
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import socket
@@ -26,7 +25,7 @@ class RunDirectory:
     """The folder of a run. Making the object changes nothing on disk."""
 
     def __init__(self, path):
-        self.path = Path(path).expanduser()
+        self.path = Path(os.path.expanduser(path))
         self.samples = self.path / "samples"
         self.history = self.path / "history.csv"
         self.checkpoints = self.path / "checkpoints"
@@ -124,8 +123,9 @@ class RunDirectory:
         """The epoch of the SavedModel of a state, or None if there is none or it is damaged."""
         folder = self.exports[state]
         try:
-            record = json.loads((folder / _RECORD).read_text())
-            whole = all(_sha256(folder / name) == sha for name, sha in record["sha256"].items())
+            record = files.read_json(folder / _RECORD)
+            paths = {str(p.relative_to(folder)): p for p in _files(folder)}  # others: KeyError
+            whole = all(_sha256(paths[name]) == sha for name, sha in record["sha256"].items())
             return record["epoch"] if whole else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -142,7 +142,7 @@ def _sha256(path):
 def read_record(path):
     """Reads a config.json: a dict of the dicts "settings", "dataset" and "versions"."""
     try:
-        record = json.loads(path.read_text())
+        record = files.read_json(path)
         if not all(isinstance(record[key], dict) for key in ("settings", "dataset", "versions")):
             raise ValueError("settings, dataset and versions are not all there")
         return record
@@ -162,7 +162,7 @@ def find_export(model_dir, checkpoint="last"):
     """The SavedModel of a run's state, a key of `EXPORTS`, or `model_dir` itself; or InputError."""
     if model_dir is None:
         raise InputError("--model_dir is missing: expected a run directory or a SavedModel.")
-    root = Path(model_dir).expanduser()
+    root = Path(os.path.expanduser(model_dir))
     folders = [root / EXPORTS[checkpoint]] + [root] * (checkpoint == "last")
     for folder in (*folders, files.old_name(folders[0])):  # .old while it is being replaced
         if (folder / "saved_model.pb").is_file():

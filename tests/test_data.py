@@ -2,10 +2,13 @@ import gzip
 import hashlib
 import http.client
 import io
+import os
 import socket
 import struct
 import threading
 import time
+import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -128,6 +131,41 @@ def test_folder_of_images(tmp_path):
     np.testing.assert_array_equal(images[2, 0, 0], [2, 2, 2])
 
 
+def test_hidden_folders_are_left_out_and_links_are_followed_once(tmp_path):
+    folder, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    names = ["photos/c.png", "photos/.thumbnails/x.png", "elsewhere/deep/1.png", "elsewhere/.x.png"]
+    for i, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(numbered(4)[i]).save(tmp_path / name)
+    (folder / "b").symlink_to(elsewhere)
+    (folder / "d").symlink_to(elsewhere / "deep")  # the same pictures again
+    for loop in (elsewhere / "up", folder / "loop"):
+        loop.symlink_to(folder)
+    (folder / "root").symlink_to("/")
+    images, _ = readers.read(folder)
+    np.testing.assert_array_equal(images[:, 0, 0, 0], [2, 0])  # b/deep/1.png, c.png
+
+
+def test_pictures_are_turned_as_their_exif_says(tmp_path):
+    upright = np.array([[[10, 20], [30, 40], [50, 60]]], np.uint8)[0]  # 3 x 2
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    Image.fromarray(np.rot90(upright)).save(tmp_path / "a.png", exif=exif)
+    images, _ = readers.read(tmp_path)
+    np.testing.assert_array_equal(images[0, ..., 0], upright)
+
+
+def png(width, height, *chunks):
+    """A PNG file of grey pixels, which may lie about its size, with more chunks (name, content)."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(bytes(20))), (b"IEND", b"")]
+    content = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + content
+
+
 def bad_inputs(folder):
     """Name -> (a path, what its error must say)."""
     images = numbered(6)
@@ -142,10 +180,22 @@ def bad_inputs(folder):
         np.savez(folder / name, **arrays)
         return folder / name
 
+    def archive(name, compression=zipfile.ZIP_STORED, **members):
+        with zipfile.ZipFile(folder / name, "w", compression) as file:
+            for member, content in members.items():
+                file.writestr(member, content)
+        return folder / name
+
+    def pipe(name):
+        (folder / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(folder / name)
+        return folder / name
+
+    train = "train-images-idx3-ubyte"
     one = io.BytesIO()
     np.save(one, images)
+    text = b"key\0\0" + zlib.compress(bytes(8 * 10**7))
     whole = npz("whole.npz", x_train=images).read_bytes()
-    train = "train-images-idx3-ubyte"
     (folder / "none").mkdir()
     (folder / "sizes").mkdir()
     (folder / "deep").mkdir()
@@ -168,7 +218,15 @@ def bad_inputs(folder):
             npz("two.npz", x_train=np.stack([images] * 2, axis=-1)),
             "1 or 3 channels",
         ),
-        "labels": (npz("labels.npz", x_train=images, y_train=[1, 2]), "labels of shape [2]"),
+        "labels": (npz("labels.npz", x_train=images, y_train=[1, 2]), "labels int64 [2]"),
+        "words": (npz("words.npz", x_train=images, y_train=[*"abcdef"]), "labels <U1 [6]"),
+        "no array": (archive("bytes.npz", x_train=b"abc"), "images |S3 [], expected uint8"),
+        "lzma": (
+            archive("lzma.npz", zipfile.ZIP_LZMA, **{"x_train.npy": one.getvalue()}),
+            "expected a zip archive that is deflated or not compressed",
+        ),
+        "pipe": (pipe("pipe.npz"), "expected a .npz file or a folder"),
+        "pipe in a folder": (pipe(f"pipe/{train}").parent, "no images"),
         "a text": (file("text.txt", b"x"), "expected a .npz file or a folder"),
         "magic": (
             file(f"magic/{train}", idx(images, magic=2049)).parent,
@@ -176,7 +234,10 @@ def bad_inputs(folder):
         ),
         "cut": (file(f"cut/{train}", good[:-1]).parent, "135 bytes, expected 16 + 6 x 5 x 4"),
         "header": (file(f"header/{train}", good[:9]).parent, "9 bytes, expected 16 + "),
-        "long": (file(f"long/{train}", good + b"0").parent, "137 bytes, expected 16 + 6 x 5 x 4"),
+        "long": (
+            file(f"long/{train}", good + b"0").parent,
+            "137 bytes or more, expected 16 + 6 x 5 x 4",
+        ),
         "gzip": (
             file(f"gzip/{train}.gz", gzip.compress(good)[:-12]).parent,
             "damaged gzip file",
@@ -184,6 +245,14 @@ def bad_inputs(folder):
         "no gzip": (file(f"plain/{train}.gz", good).parent, "damaged gzip file"),
         "no images in folder": (folder / "none", "no images"),
         "sizes": (folder / "sizes", "5x5 pixels, expected 5x4"),
+        "text in a PNG": (
+            file("text/a.png", png(4, 4, (b"zTXt", text))).parent,
+            "a.png: not a readable",
+        ),
+        "another format": (
+            file("eps/a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n").parent,
+            "a.png: not a readable image: cannot identify",
+        ),
         "broken image": (file("broken/a.png", b"PNG").parent, "not a readable image"),
         "16 bits": (folder / "deep", ", expected 8 bits each"),
     }
@@ -196,6 +265,13 @@ def test_bad_files_are_one_clear_line(tmp_path):
         assert message in str(error.value), case
         assert str(path) in str(error.value), case
         assert "\n" not in str(error.value), case
+
+
+def test_links_and_homes_that_lead_nowhere(tmp_path):
+    (tmp_path / "x.npz").symlink_to("x.npz")
+    for path in (tmp_path / "x.npz", "~nobody-of-this-name/x.npz"):
+        with pytest.raises(InputError, match="x.npz: no such file or folder"):
+            data.load("auto", path)
 
 
 def test_sizes_message_names_height_before_width(tmp_path):

@@ -260,6 +260,15 @@ def test_any_keras_model_extracts_features():
         evaluate(Samples(images), Reference(Samples(images)), ["fid"])
 
 
+def test_features_of_two_networks_are_not_compared():
+    images = np.random.default_rng(0).integers(0, 256, [60, 28, 28, 1], np.uint8)
+    model = keras.Sequential([keras.Input([28, 28, 1]), keras.layers.Flatten()], name="pixels")
+    reference = Reference(Samples(images))
+    assert evaluate(Samples(images, evaluation.default_network()), reference, ["kid"])
+    with pytest.raises(InputError, match="features are from pixels, those of the real images"):
+        evaluate(Samples(images, FeatureNetwork(model)), reference, ["kid"])
+
+
 def test_classes_of_three_channels_are_combinations(halves):
     _, (digits, _) = halves
     parts = np.split(digits[:600], 3)
@@ -392,6 +401,7 @@ def test_scores_of_a_run(evaluate_command, command, scored_run, digits_npz, tmp_
     assert done.returncode == 0, done.stderr
     record = json.loads((scored_run / "evaluation.json").read_text())
     assert record["reference"]["name"] == "digits"
+    assert record["samples"]["epoch"] == 3
     assert 0 <= record["scores"]["acceptance"]["model"] <= 1
     # They are the images that sample.py draws.
     done = command("sample.py", *flags, f"--output={tmp_path / 'x.npy'}")
@@ -402,10 +412,13 @@ def test_scores_of_a_run(evaluate_command, command, scored_run, digits_npz, tmp_
     for name in ("fid", "classifier_score"):
         assert again["scores"][name] == record["scores"][name]
     assert again["samples"]["sha256"] == record["samples"]["sha256"]
-    best = tmp_path / "best.json"
-    done = evaluate_command(*flags, "--metrics=fid", "--checkpoint=best", f"--output={best}")
+    assert again["samples"]["epoch"] is None
+    done = evaluate_command(*flags, "--metrics=fid", "--checkpoint=best")
     assert done.returncode == 0, done.stderr
-    assert json.loads(best.read_text())["samples"]["checkpoint"] == "best"
+    best = json.loads((scored_run / "evaluation-best.json").read_text())["samples"]
+    exported = json.loads((scored_run / "export-best/assets.extra/run.json").read_text())
+    assert (best["checkpoint"], best["epoch"]) == ("best", exported["epoch"])
+    assert json.loads((scored_run / "evaluation.json").read_text()) == record
 
 
 def test_mistakes_in_a_line(evaluate_command, scored_run, digits_npz, tmp_path):

@@ -1,6 +1,11 @@
+import os
+import types
+
 import numpy as np
+import pytest
 from conftest import picture
 
+import sample
 from keras_gan import images
 
 
@@ -30,3 +35,21 @@ def test_colour(tmp_path):
     image = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
     images.write_grid(tmp_path / "grid.png", image)
     np.testing.assert_array_equal(picture(tmp_path / "grid.png"), image[0])
+
+
+def test_grids_and_arrays_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    def interrupted(path, *_):
+        with open(path, "wb") if isinstance(path, os.PathLike) else path as file:
+            file.write(b"half")
+        raise KeyboardInterrupt
+
+    five = np.zeros([5, 2, 3, 1], np.uint8)
+    for name, module, function in (("x.png", images, "write_image"), ("x.npy", np, "save")):
+        monkeypatch.setattr(sample, "FLAGS", types.SimpleNamespace(output=str(tmp_path / name)))
+        sample.write(five)
+        before = (tmp_path / name).read_bytes()
+        monkeypatch.setattr(module, function, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sample.write(five + 1)
+        assert (tmp_path / name).read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.npy", "x.png"]

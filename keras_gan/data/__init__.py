@@ -15,6 +15,7 @@ import numpy as np
 from keras_gan import InputError
 from keras_gan.backend import keras, tf
 from keras_gan.data import readers, synthetic
+from keras_gan.files import first_line
 
 ENVIRONMENT_VARIABLE = "KERAS_GAN_DATA"
 DOWNLOAD_TIMEOUT = 10  # seconds
@@ -59,10 +60,10 @@ def load(dataset="auto", data_path=None, split="train"):
         raise InputError(f"--dataset={dataset!r}: expected one of {', '.join(DATASETS)}.")
     if data_path is None:
         return DATASETS[dataset](split)
-    path = Path(data_path).expanduser()
+    path = Path(os.path.expanduser(data_path))
     if dataset == "synthetic":
         raise InputError("--dataset=synthetic makes its own images: leave --data_path out.")
-    name = path.resolve().stem if dataset == "auto" else dataset
+    name = Path(os.path.realpath(path)).stem if dataset == "auto" else dataset
     images = Images(name, *readers.read(path, split))
     return _stack(images, split) if dataset == "stacked_mnist" else images
 
@@ -120,7 +121,7 @@ class _NotFoundError(InputError):
     def __init__(self, name, reason):
         where = f"{name} is neither in {ENVIRONMENT_VARIABLE} nor in Keras' cache"
         advice = f"give --data_path=/path/{name}.npz or set {ENVIRONMENT_VARIABLE}=/path/{name}.npz"
-        reason = readers.first_line(reason)
+        reason = first_line(reason)
         super().__init__(f"{where}, and the download failed ({reason}): {advice}.")
 
 
@@ -145,7 +146,7 @@ def _find(name):
     """The file or folder of a dataset on this machine, or None."""
     root = os.environ.get(ENVIRONMENT_VARIABLE)
     if root:
-        root = Path(root).expanduser()
+        root = Path(os.path.expanduser(root))
         if not root.exists():
             raise InputError(f"{ENVIRONMENT_VARIABLE}={root}: no such file or folder.")
         paths = [root / f"{name}.npz", root / name.replace("_", "-")]

@@ -27,12 +27,18 @@ def evaluate_run(
     Raises:
         InputError: also if there is no SavedModel, or the real images are not the training's.
     """
-    folder = find_export(model_dir, checkpoint)
-    train, test = _data_of_run(RunDirectory(model_dir), dataset, data_path)
+    folder, directory = find_export(model_dir, checkpoint), RunDirectory(model_dir)
+    train, test = _data_of_run(directory, dataset, data_path)
     generator = SavedGenerator(folder)
     images = generator.images(generator.latents(num_images, seed))
     discriminator = generator.probability if generator.has_discriminator else None
-    source = {"model_dir": str(model_dir), "checkpoint": checkpoint, "images": None, "seed": seed}
+    source = {
+        "model_dir": str(model_dir),
+        "checkpoint": checkpoint,
+        "epoch": directory.exported_epoch(checkpoint),
+        "images": None,
+        "seed": seed,
+    }
     return _compare(images, source, train, test, discriminator, **options)
 
 
@@ -53,7 +59,8 @@ def evaluate_images(images, name=None, seed=0, dataset=None, data_path=None, **o
         many held-out images) and "noise", or None; "unavailable" says why. "samples", "reference",
         "network" and "versions" describe what was compared.
     """
-    source = {"model_dir": None, "checkpoint": None, "images": name, "seed": seed}
+    run = dict.fromkeys(("model_dir", "checkpoint", "epoch"))
+    source = {**run, "images": name, "seed": seed}
     return _compare(images, source, *_halves(dataset, data_path), **options)
 
 
@@ -72,17 +79,24 @@ def _data_of_run(directory, dataset, data_path):
     if not directory.config.exists():
         return _halves(dataset, data_path)
     record = read_record(directory.config)
-    trained_on, path = record["dataset"], record["settings"].get("data_path")
+    match record:
+        case {
+            "dataset": {"name": str(name), "sha256": str(sha256), "shape": [int(count), *_]},
+            "settings": {"dataset": str(kind), "data_path": str() | None as path},
+        } if "\0" not in f"{path}":
+            pass
+        case _:
+            raise InputError(f"{directory.config}: damaged: it does not say what the images were.")
     if dataset is None and data_path is None:
-        if path and os.path.exists(path):
-            dataset, data_path = record["settings"]["dataset"], path
-        elif trained_on["name"] in data.DATASETS:
-            dataset = trained_on["name"]
+        if path and os.path.exists(os.path.expanduser(path)):
+            dataset, data_path = kind, path
+        elif name in data.DATASETS:
+            dataset = name
         else:
             raise InputError(f"{path}: no such file or folder: give --data_path.")
     train, test = _halves(dataset, data_path)
-    if train.first(trained_on["shape"][0]).sha256 != trained_on["sha256"]:
-        mismatch = f"was trained on {trained_on['name']}, other images than these of {train.name}"
+    if train.first(count).sha256 != sha256:
+        mismatch = f"was trained on {name}, other images than these of {train.name}"
         raise InputError(f"--model_dir={directory.path}: {mismatch}: give --data_path.")
     return train, test
 
@@ -107,7 +121,7 @@ def _compare(
             try:
                 if metric == "parzen" and column == "real":
                     # Test images would score themselves: take training images instead.
-                    samples = Samples(reference.train.images[VALIDATION:][: len(samples)])
+                    samples = Samples(reference.train.images[VALIDATION:][: len(samples)], network)
                 for name, value in evaluate(samples, reference, [metric]).items():
                     scores.setdefault(name, dict.fromkeys(columns))[column] = value
             except InputError as error:

@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_gan import InputError
 from keras_gan.evaluation import scores
+from keras_gan.evaluation.network import default_network
 from keras_gan.evaluation.samples import PAIRS
 from keras_gan.evaluation.scores import UnavailableError
 
@@ -20,12 +21,18 @@ def evaluate(samples, reference, metrics=None):
         A dict: the names of the scores -> numbers (`class_histogram`: a list of shares).
 
     Raises:
-        InputError: if a metric of `metrics` is unknown or not available, or needs more samples.
+        InputError: if a metric of `metrics` is unknown or not available, or needs more samples, or
+            if samples and reference have different networks.
     """
     shapes = [list(x.images.shape[1:]) for x in (samples, reference.train)]
     if shapes[0] != shapes[1]:
         mismatch = f"The samples have the shape {shapes[0]}, the real images {shapes[1]}"
         raise InputError(f"{mismatch}: expected the same.")
+    networks = [x.network or default_network() for x in (samples, reference.train)]
+    if networks[0] is not networks[1]:
+        mismatch = "The features are from {}, those of the real images from {}"
+        names = [network.name for network in networks]
+        raise InputError(f"{mismatch.format(*names)}: expected one network.")
     results = {}
     for metric in METRICS if metrics is None else metrics:
         if metric not in METRICS:

@@ -1,12 +1,17 @@
 """Feature networks: what the scores see of an image."""
 
+import concurrent.futures
 import functools
 import hashlib
+import io
+import json
+import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from keras_gan import InputError
+from keras_gan import InputError, files
 from keras_gan.backend import keras, tf
 from keras_gan.images import in_parts
 
@@ -52,13 +57,41 @@ def default_network():
 
 
 def read_network(path):
-    """The `FeatureNetwork` of a .keras file; an InputError if it can't be read."""
+    """The `FeatureNetwork` of a .keras file. Keras' safe mode stays on: no code of the file runs.
+
+    Raises:
+        InputError: if it can't be read, or announces more weights than it can hold.
+    """
     path = Path(path)
     try:
+        files.check_zip(path)
+        # In a thread, which ends with Keras' list of its variables that have no value yet.
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            files.require_room(path, pool.submit(_size_of_weights, path).result())
         model = keras.models.load_model(path, compile=False)
         return FeatureNetwork(model, path.stem, hashlib.sha256(path.read_bytes()).hexdigest())
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a Keras model: {error}") from error
+    except InputError:
+        raise
+    except Exception as error:  # Keras raises all sorts for a damaged or hostile file
+        raise InputError(f"{path}: not a Keras model: {files.first_line(error)}.") from error
+
+
+def _size_of_weights(path):
+    """The bytes that the weights of a .keras file announce, in its configuration and in HDF5."""
+    import h5py  # here: `--help` does not wait for it
+
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+        weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+    sizes = []
+
+    def weigh(_, item):  # Keras never writes chunks: one can be packed 1,000 times smaller
+        sizes.append(math.inf if getattr(item, "chunks", None) else getattr(item, "nbytes", 0))
+
+    weights.visititems(weigh)
+    with keras.StatelessScope(initialize_variables=False):  # variables have shapes and no values
+        model = keras.saving.deserialize_keras_object({**config, "compile_config": None})
+    return sum(sizes) + sum(4 * math.prod(variable.shape) for variable in model.variables)
 
 
 class FeatureNetwork:
@@ -98,13 +131,20 @@ class FeatureNetwork:
                 probabilities = [c["probabilities"] for c in channels]
                 outputs["probabilities"] = functools.reduce(_products, probabilities)
             return outputs
-        batches = [self._apply(part.astype(np.float32) / 127.5 - 1) for part in in_parts(images)]
-        outputs = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
-        features = outputs.get("features", np.zeros([]))
-        if features.ndim != 2:
-            raise InputError(f"{self.name}: features {list(features.shape)}, expected [n, d].")
-        if not np.all(np.isfinite(features)):
-            raise InputError(f"{self.name}: some features are not finite.")
+        try:
+            parts = (part.astype(np.float32) / 127.5 - 1 for part in in_parts(images))
+            batches = [self._apply(part) for part in parts]
+            names = [name for name in ("features", "probabilities") if name in batches[0]]
+            outputs = {name: np.concatenate([b[name] for b in batches]) for name in names}
+            outputs = {name: values.astype(np.float32) for name, values in outputs.items()}
+        except Exception as error:  # TensorFlow raises all sorts
+            problem = f"fails on images of shape {list(images.shape[1:])}"
+            raise InputError(f"{self.name}: {problem}: {files.first_line(error)}.") from error
+        for name, values in {"features": np.zeros([]), **outputs}.items():
+            if values.ndim != 2 or len(values) != len(images):
+                raise InputError(f"{self.name}: {name} {list(values.shape)}, expected [n, d].")
+            if not np.all(np.isfinite(values)):
+                raise InputError(f"{self.name}: some {name} are not finite.")
         return outputs
 
     def takes(self, shape):
