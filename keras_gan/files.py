@@ -48,9 +48,8 @@ def scratch(path):
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     except tf.errors.OpError as error:
-        reason = re.sub(
-            r"\{\{.*?\}\} | \[Op:.*", "", error.message
-        )  # names of TensorFlow's operations
+        # Without the names of TensorFlow's operations.
+        reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message)
         raise OSError(None, reason, str(path)) from error
     finally:
         with contextlib.suppress(OSError):
