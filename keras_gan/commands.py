@@ -28,7 +28,7 @@ def start(main):
     def parse(argv):
         try:
             unknown = flags.FLAGS(argv)[1:]
-        except flags.Error as error:
+        except (flags.Error, ValueError) as error:  # ValueError: --notensorboard=1
             _fail(error)
         if unknown:
             _fail(f"{unknown[0]}: expected flags only, see --help.")

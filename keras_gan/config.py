@@ -16,8 +16,8 @@ STEPS_PER_EXECUTION = 8
 # What regularises the discriminator, and the values that turn it off.
 NO_REGULARIZERS = {"penalty": "none", "spectral_norm": False, "weight_clip": 0.0}
 
-_COUNT = (lambda value: value >= 1, "at least 1")
-_COUNT_OR_NONE = (lambda value: value >= 0, "at least 0")
+_COUNT = (lambda value: 1 <= value < 2**31, "1 <= value < 2**31")
+_COUNT_OR_NONE = (lambda value: 0 <= value < 2**31, "0 <= value < 2**31")
 _POSITIVE = (lambda value: 0 < value < math.inf, "a positive number")
 _SIZE = (lambda value: 0 <= value < math.inf, "0 or a positive number")
 _SHARE = (lambda value: 0 <= value < 1, "0 <= value < 1")

@@ -48,7 +48,8 @@ def read_images(path):
         if images.ndim == 3:
             images = images[..., np.newaxis]
         if np.issubdtype(images.dtype, np.floating) and np.all(images >= 0):
-            images = 2 * images - 1  # from [0, 1], the range of a SavedModel's images
+            with np.errstate(over="ignore"):  # `Samples` refuses what is not finite
+                images = 2 * images - 1  # from [0, 1], the range of a SavedModel's images
         return Samples(images).images
     except InputError as error:
         raise InputError(f"--images={path}: {error}") from error

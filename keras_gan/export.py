@@ -57,6 +57,8 @@ class SavedGenerator:
     def __init__(self, path):
         self._path = path
         with self._refusing("not a readable SavedModel"), files.without_wildcards(path) as folder:
+            with contextlib.suppress(FileNotFoundError):  # `load` logs a damaged one's traceback
+                tf.saved_model.experimental.read_fingerprint(str(folder))
             self._signatures = tf.saved_model.load(str(folder)).signatures
         if not {"latents", "serving_default"} <= set(self._signatures):
             raise InputError(f"{path}: a SavedModel of another program.")

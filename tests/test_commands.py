@@ -470,7 +470,7 @@ MISTAKES = {
     "unknown dataset": (["--dataset=cifar"], "--dataset=cifar: value should be one of"),
     "unknown flag": (["--archs=mlp"], "Unknown command line flag 'archs'. Did you mean: arch ?"),
     "no flag": (["dcgan"], "dcgan: expected flags only"),
-    "batch size 0": (["--batch_size=0"], "--batch_size=0: expected at least 1"),
+    "batch size 0": (["--batch_size=0"], "--batch_size=0: expected 1 <= value < 2**31"),
     "batch size": (["--batch_size=501"], "--batch_size=501: expected at most the number of"),
     "missing data": (["--data_path=/nowhere/x.npz"], "/nowhere/x.npz: no such file or folder"),
     "unwritable": (
@@ -478,13 +478,14 @@ MISTAKES = {
         "--model_dir=/proc/keras_gan: can't be written (No such file or directory): choose another",
     ),
     "no number": (["--epochs=many"], "--epochs=many"),
+    "no argument": (["--notensorboard=1"], "--notensorboard=1 does not take an argument"),
     "no penalty": (["--penalty=r3"], "--penalty=r3: value should be one of"),
     "weight of none": (
         ["--arch=maxout", "--penalty_weight=2"],
         "--penalty_weight=2.0: expected together",
     ),
     "no target": (["--loss=wasserstein", "--label_smoothing=0.1"], "the Wasserstein loss has no"),
-    "below zero": (["--fid_every=-1"], "--fid_every=-1: expected at least 0"),
+    "below zero": (["--fid_every=-1"], "--fid_every=-1: expected 0 <= value < 2**31"),
 }
 
 

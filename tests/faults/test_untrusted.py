@@ -370,7 +370,9 @@ def test_saved_model_in_a_folder_like_a_pattern(saved):
 VARIABLES = "variables/variables.data-00000-of-00001"
 
 
-@pytest.mark.parametrize("name", ["saved_model.pb", VARIABLES, "variables/variables.index"])
+@pytest.mark.parametrize(
+    "name", ["saved_model.pb", VARIABLES, "variables/variables.index", "fingerprint.pb"]
+)
 def test_saved_model_that_is_cut_off(name, saved, command, tmp_path):
     folder = shutil.copytree(saved, tmp_path / "cut")
     os.truncate(folder / name, (folder / name).stat().st_size // 2)
