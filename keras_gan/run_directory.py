@@ -55,8 +55,9 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(path).acquire(blocking=False)
         except filelock.Timeout as error:
-            owner = f"{path.read_text()} trains in it: wait for its end, or choose another one"
-            raise InputError(f"--model_dir={self.path}: {owner}.") from error
+            owner = path.read_text() or "another process"
+            reason = f"{owner} trains in it: wait for its end, or choose another one"
+            raise InputError(f"--model_dir={self.path}: {reason}.") from error
         except OSError as error:
             reason = f"can't be written ({error.strerror}): choose another one"
             raise InputError(f"--model_dir={self.path}: {reason}.") from error
