@@ -137,13 +137,14 @@ class Checkpoint(keras.callbacks.Callback):
             temporary.mkdir()
             self._state.write(str(temporary / path.name))
             # .data before .index, which makes the state visible
-            for file in sorted(temporary.iterdir()):
+            for file in sorted(temporary.glob(f"{path.name}.*")):
                 files.sync(file)
                 os.replace(file, path.parent / file.name)
         files.sync(path.parent)
         states = _states(path.parent)
         for old in states[states.index(path) + max_to_keep :]:
-            for file in sorted(path.parent.glob(f"{old.name}.*"), reverse=True):  # .index first
+            # .index last: as long as it is there, a later call deletes what an interrupted one left
+            for file in sorted(path.parent.glob(f"{old.name}.*")):
                 files.remove(file)
         return path
 

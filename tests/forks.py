@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,10 +21,14 @@ _CONTEXT.set_forkserver_preload(
 )
 
 
-def start(script, *flags, out=os.devnull, err=os.devnull, **environment):
-    """Starts `python SCRIPT FLAGS` (`-m` is a script, too); a `multiprocessing.Process`."""
+def start(script, *flags, out=os.devnull, err=os.devnull, traced=False, **environment):
+    """Starts `python SCRIPT FLAGS` (`-m` is a script, too); a `multiprocessing.Process`.
+
+    With `traced` it opens `out` and `err`, and waits until a process such as strace traces it.
+    """
     argv = [str(script), *map(str, flags)]
-    process = _CONTEXT.Process(target=_execute, args=(argv, str(out), str(err), environment))
+    arguments = (argv, str(out), str(err), traced, environment)
+    process = _CONTEXT.Process(target=_execute, args=arguments)
     process.start()
     return process
 
@@ -40,9 +45,13 @@ def run(script, *flags, **environment):
         )
 
 
-def _execute(argv, out, err, environment):
+def _execute(argv, out, err, traced, environment):
+    status = open("/proc/self/status")  # noqa: SIM115 (open to the end)
     for descriptor, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
+    while traced and "TracerPid:\t0\n" in status.read():
+        time.sleep(0.01)
+        status.seek(0)
     os.environ.update(environment)
     os.chdir(ROOT)
     if argv[0] == "-m":

@@ -233,6 +233,33 @@ def train_plain(directory, epochs):
     return gan, checkpoint, history.history
 
 
+def test_the_next_state_deletes_what_an_interrupted_one_left(tmp_path, monkeypatch):
+    def fail_at_the_last_file(path, remove=files.remove):
+        if [path] == list(tmp_path.glob("ckpt-1.*")):
+            raise OSError(None, "Input/output error", str(path))
+        remove(path)
+
+    train(tmp_path, epochs=2)
+    monkeypatch.setattr(files, "remove", fail_at_the_last_file)
+    with pytest.raises(OSError, match="Input"):
+        train(tmp_path, epochs=3)
+    monkeypatch.undo()
+    train(tmp_path, epochs=4)
+    names = {path.name.split(".")[0] for path in tmp_path.iterdir()}
+    assert names == {"best", "ckpt-3", "ckpt-4"}
+
+
+def test_only_the_files_of_a_state_are_kept(tmp_path, monkeypatch):
+    def write(checkpoint, path, write=tf.train.Checkpoint.write):
+        write(checkpoint, path)
+        os.mkdir(f"{path}_temp")  # TensorFlow leaves it there when it can't delete a part in it
+
+    monkeypatch.setattr(tf.train.Checkpoint, "write", write)
+    train(tmp_path, epochs=1)
+    names = {path.name.split(".")[0] for path in tmp_path.iterdir()}
+    assert names == {"best", "ckpt-1"}
+
+
 def test_a_state_that_announces_more_than_its_file_has_is_refused(tmp_path, capsys):
     train(tmp_path, epochs=1)
     other = tf.train.Checkpoint(huge=tf.Variable(tf.zeros([1000, 1000])))
