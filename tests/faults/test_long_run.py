@@ -42,8 +42,13 @@ def watch(directory, epochs, early, *flags):
     return list(samples.values())
 
 
+def open_files(samples):
+    """Without those that are open for a moment, while a file is written."""
+    return min(sample.open_files for sample in samples)
+
+
 def test_memory_and_open_files_do_not_grow(tiny_npz, tmp_path):
     flags = (f"--data_path={tiny_npz}", "--steps_per_epoch=2", "--fid_every=10")
     samples = watch(tmp_path / "run", 50, 20, *flags)
     assert samples[-1].memory < 1.1 * samples[0].memory
-    assert samples[-1].open_files == samples[0].open_files
+    assert open_files(samples[-10:]) == open_files(samples[:10])
