@@ -141,7 +141,12 @@ class Training:
 
     def resume(self):
         """Gives the command again, undisturbed. Returns what is wrong."""
-        state = hashlib.sha256(pickle.dumps(contents(self.directory))).digest()
+        # Temporary files are deleted: only where they are matters.
+        state = {
+            re.sub(r"\.\d+\.tmp.*", ".tmp", name): ".tmp" not in name and value
+            for name, value in contents(self.directory).items()
+        }
+        state = hashlib.sha256(pickle.dumps(state)).digest()
         if state not in self.checked:
             self.checked[state] = self._resume()
         return self.checked[state]
