@@ -185,7 +185,7 @@ def _read(path, variables, partial=False):
                 status.assert_existing_objects_matched()
         except (AssertionError, ValueError) as error:
             raise InputError(f"{path}: the state of another model.") from error
-        except _DamagedError:
+        except (OSError, _DamagedError):  # what fails to be read may be whole
             raise
         except Exception as error:  # TensorFlow and protobuf raise all sorts
             raise _DamagedError(f"{path}: {str(error).splitlines()[0]}") from error

@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import signal
@@ -87,7 +88,7 @@ def test_interrupted_training_continues_to_the_same_bits(save_minutes, kept, aga
 
 def test_interrupted_again_and_again(tmp_path):
     expected, _, history = train(tmp_path / "whole", epochs=2)
-    for step in range(2, 11):
+    for step in (3, 8):
         with pytest.raises(InterruptedError):
             train(tmp_path / "cut", epochs=2, stop_after=step, save_minutes=0)
     gan, _, rest = train(tmp_path / "cut", epochs=2)
@@ -117,9 +118,9 @@ def fit_until_signal(directory, send):
 
 
 @pytest.mark.parametrize(
-    ("step", "epoch", "steps"), [(1, 0, 2), (3, 1, 0)], ids=["within an epoch", "at its end"]
+    ("number", "step", "epoch", "steps"),
+    [(signal.SIGINT, 1, 0, 2), (signal.SIGTERM, 3, 1, 0), (signal.SIGHUP, 0, 0, 1)],
 )
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_step_and_saves(number, step, epoch, steps, tmp_path):
     handlers = [signal.getsignal(n) for n in signal.Signals]
     with pytest.raises(KeyboardInterrupt) as raised:
@@ -156,10 +157,18 @@ def test_checkpoint_adds_up_the_time_in_fit(tmp_path):
     assert 0 < first.seconds < second.seconds < first.seconds + time.monotonic() - begin
 
 
+@pytest.fixture(scope="module")
+def three_epochs(tmp_path_factory):
+    """A folder with the states after epochs 2 and 3."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    train(folder, epochs=3)
+    return folder
+
+
 @pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
 @pytest.mark.parametrize("damage", ["cut off", "bit flipped", "deleted"])
-def test_damaged_state_falls_back_to_the_one_before(part, damage, tmp_path, capsys):
-    train(tmp_path, epochs=3)
+def test_damaged_state_falls_back_to_the_one_before(part, damage, three_epochs, tmp_path, capsys):
+    shutil.copytree(three_epochs, tmp_path, dirs_exist_ok=True)
     newest = tmp_path / f"ckpt-3.{part}"
     content = bytearray(newest.read_bytes())
     if damage == "cut off":
@@ -169,9 +178,9 @@ def test_damaged_state_falls_back_to_the_one_before(part, damage, tmp_path, caps
     else:
         content[len(content) // 3] ^= 8
         newest.write_bytes(content)
-    _, checkpoint, history = train(tmp_path, epochs=3)
-    assert checkpoint.epoch == 3
-    assert len(history["d_loss"]) == 1  # epoch 3 again
+    checkpoint = callbacks.Checkpoint(small_gan(ema_decay=0.9), tmp_path)
+    assert checkpoint.restore()
+    assert checkpoint.epoch == 2
     told = capsys.readouterr().err
     # Without its index, a state is not there: its epoch is made again.
     assert told.startswith(f"{tmp_path}/ckpt-3: ") or (part, damage, told) == (
@@ -182,19 +191,23 @@ def test_damaged_state_falls_back_to_the_one_before(part, damage, tmp_path, caps
     for path in tmp_path.glob("*.index"):
         path.write_bytes(b"")
     with pytest.raises(InputError, match="no state in it can be read"):
-        train(tmp_path, epochs=3)
+        checkpoint.restore()
 
 
-def test_states_are_found_by_name(tmp_path):
+def test_states_are_found_by_name(three_epochs, tmp_path):
     """Not by a list, as TensorFlow keeps it, nor by their time: a clock may go back."""
-    _, first, _ = train(tmp_path, epochs=10)
+    for old, new in ((2, 9), (3, 10)):
+        for path in three_epochs.glob(f"ckpt-{old}.*"):
+            shutil.copy(path, tmp_path / path.name.replace(f"ckpt-{old}", f"ckpt-{new}"))
     (tmp_path / "checkpoint").write_bytes(b"\xff damaged list")
     (tmp_path / "ckpt-x.index").write_text("")
     later = time.time() + 7200
     os.utime(tmp_path / "ckpt-9.index", (later, later))
-    assert first.restore()
-    assert first.epoch == 10
-    train(tmp_path, epochs=11)
+    gan = small_gan(ema_decay=0.9)
+    checkpoint = callbacks.Checkpoint(gan, tmp_path, max_to_keep=2)
+    assert checkpoint.restore()
+    assert checkpoint.epoch == 3
+    gan.fit(dataset(), epochs=11, initial_epoch=10, verbose=0, callbacks=[checkpoint])
     names = sorted(path.name for path in tmp_path.glob("*.index"))
     assert names == ["ckpt-10.index", "ckpt-11.index", "ckpt-x.index"]
 
@@ -403,6 +416,18 @@ def test_damaged_best_state_does_not_hold_up_the_training(tmp_path, capsys):
     path = tmp_path / "best/ckpt-1.index"
     path.write_bytes(path.read_bytes()[:50])
     assert fit_with(Fid([3.0, 4.0, 9.0]), tmp_path, 3) == 3
+
+
+def test_a_disk_that_fails_is_no_damaged_state(tmp_path, monkeypatch):
+    """Or the best state would be replaced by the next one."""
+    fit_with(Fid([3.0, 4.0]), tmp_path, 2)
+
+    def fails(folder):
+        raise OSError(errno.EIO, "Input/output error", str(folder))
+
+    monkeypatch.setattr(files, "without_wildcards", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        callbacks.Checkpoint(small_gan(), tmp_path).restore()
 
 
 def test_early_stopping_watches_the_distance(tmp_path):
