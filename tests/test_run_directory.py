@@ -110,9 +110,7 @@ def test_one_process_at_a_time(end, directory):
     owner = rf"process {other.pid} on {socket.gethostname()} \(since 20..-..-.. ..:..:.*\) trains"
     with pytest.raises(InputError, match=owner), directory.lock():
         pytest.fail("two hold the lock")
-    if end == "kill":
-        other.kill()
-    done.set()
+    other.kill() if end == "kill" else done.set()
     other.join()
     for _ in range(2):  # free again, and released
         with directory.lock():
