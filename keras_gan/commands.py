@@ -47,7 +47,7 @@ def start(main):
             main()
         except OSError as error:
             _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
-        except (InputError, FloatingPointError) as error:
+        except (InputError, FloatingPointError, MemoryError) as error:
             _fail(error)
         except KeyboardInterrupt as error:
             number, *where = error.args or (signal.SIGINT,)

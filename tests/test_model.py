@@ -163,7 +163,7 @@ def test_a_batch_smaller_than_d_steps_repeats_its_images():
     np.testing.assert_array_equal(recorder.seen[:6:2], images(2)[[[0], [1], [0]]])
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_last_batch_smaller_than_d_steps(jit_compile):
     gan = small_gan(d_steps=3, dropout=0, compile_options={"jit_compile": jit_compile})
     logs = gan.fit(dataset(10, 8), verbose=0).history  # the last batch holds two

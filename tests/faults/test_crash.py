@@ -14,11 +14,8 @@ pytestmark = injection.needs_strace
 def test_one_disturbance_after_the_other(tiny_npz, tmp_path):
     training = injection.Training(tmp_path, [f"--data_path={tiny_npz}", "--epochs=2"])
     for name, path, what in (
-        ("rename", "config.json.PID.tmp", KILL),
-        ("openat", "samples/epoch-0001.png.PID.tmp", "error=EACCES"),
         ("rename", "checkpoints/ckpt-1.PID.tmp/ckpt-1.index", KILL),
         ("rename", "history.csv.PID.tmp", "error=EIO"),
-        ("mkdir", "checkpoints/ckpt-2.PID.tmp", "error=ENOSPC"),
         ("rename", "export.PID.tmp", KILL),
     ):
         done, call = training.disturb(*injection.fault_at(training.directory / path, name, what))

@@ -49,6 +49,6 @@ def open_files(samples):
 
 def test_memory_and_open_files_do_not_grow(tiny_npz, tmp_path):
     flags = (f"--data_path={tiny_npz}", "--steps_per_epoch=2", "--fid_every=10")
-    samples = watch(tmp_path / "run", 30, 10, *flags)
+    samples = watch(tmp_path / "run", 20, 8, *flags)
     assert samples[-1].memory < 1.1 * samples[0].memory
     assert open_files(samples[-5:]) == open_files(samples[:5])
