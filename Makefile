@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 FLAGS ?=
-PYTEST = -m pytest -n 2 --dist=loadfile $(FLAGS)
+PYTEST = -m pytest -n 2 --dist=loadfile --no-loadscope-reorder $(FLAGS)
 PIP = -m pip install --quiet --disable-pip-version-check
 
 .PHONY: train test test-slow test-all test-lowest lint clean
@@ -10,8 +10,9 @@ PIP = -m pip install --quiet --disable-pip-version-check
 train: .venv/installed
 	.venv/bin/python train.py $(FLAGS)
 
+# Two processes for two cores: with two threads in each they wait for each other.
 test: .venv/installed
-	.venv/bin/python $(PYTEST) -m "not slow"
+	TF_NUM_INTRAOP_THREADS=1 .venv/bin/python $(PYTEST) -m "not slow"
 
 test-slow: .venv/installed
 	.venv/bin/python $(PYTEST) -m slow

@@ -8,6 +8,7 @@ import sys
 from absl import app, flags
 
 from keras_gan import InputError
+from keras_gan.files import first_line
 from keras_gan.run_directory import EXPORTS
 
 flags.disclaim_key_flags()  # --help shows the flags defined here as the command's own
@@ -47,14 +48,22 @@ def start(main):
             main()
         except OSError as error:
             _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
-        except (InputError, FloatingPointError, MemoryError) as error:
+        except (InputError, FloatingPointError) as error:
             _fail(error)
+        except _out_of_memory() as error:
+            _fail(f"Out of memory: {first_line(error)}.")
         except KeyboardInterrupt as error:
             number, *where = error.args or (signal.SIGINT,)
             print("Interrupted.", *where, file=sys.stderr)
             sys.exit(128 + number)
 
     app.run(run, flags_parser=parse)
+
+
+def _out_of_memory():
+    """What Python raises, and TensorFlow if it has been imported."""
+    tensorflow = sys.modules.get("tensorflow")
+    return (MemoryError, *([tensorflow.errors.ResourceExhaustedError] if tensorflow else []))
 
 
 def _interrupt(number, frame):

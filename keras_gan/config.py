@@ -16,12 +16,14 @@ STEPS_PER_EXECUTION = 8
 # What regularises the discriminator, and the values that turn it off.
 NO_REGULARIZERS = {"penalty": "none", "spectral_norm": False, "weight_clip": 0.0}
 
-_COUNT = (lambda value: 1 <= value < 2**31, "1 <= value < 2**31")
-_COUNT_OR_NONE = (lambda value: 0 <= value < 2**31, "0 <= value < 2**31")
+
+def _at_least(low, at_most=2**31 - 1):
+    return (lambda value: low <= value <= at_most, f"{low} <= value <= {at_most}")
+
+
 _POSITIVE = (lambda value: 0 < value < math.inf, "a positive number")
 _SIZE = (lambda value: 0 <= value < math.inf, "0 or a positive number")
 _SHARE = (lambda value: 0 <= value < 1, "0 <= value < 1")
-_SEED = (lambda value: 0 <= value < 2**31, "0 <= value < 2**31")
 
 
 def _setting(default, help, limits=None, choices=None, identity=True):
@@ -50,15 +52,19 @@ class Config:
     dataset: str = _option("auto", "auto: data_path, MNIST or synthetic.", choices=tuple(DATASETS))
     data_path: str | None = _option(None, "A .npz, a folder with MNIST's IDX files, or of images.")
     num_images: int | None = _setting(
-        None, "Use only the first N images (default: all; maxout: at most 50000).", _COUNT
+        None, "Use only the first N images (default: all; maxout: at most 50000).", _at_least(1)
     )
-    epochs: int | None = _option(None, "Train up to this epoch.", _COUNT)
+    epochs: int | None = _option(None, "Train up to this epoch.", _at_least(1))
     steps_per_epoch: int | None = _setting(
-        None, "Generator updates per epoch (default: once through the images).", _COUNT
+        None, "Generator updates per epoch (default: once through the images).", _at_least(1)
     )
-    batch_size: int | None = _setting(None, "Images per discriminator update.", _COUNT)
-    latent_dim: int | None = _setting(None, "Size of the latent vector.", _COUNT)
-    d_steps: int = _setting(1, "k of Algorithm 1: discriminator updates per step.", _COUNT)
+    batch_size: int | None = _setting(None, "Images per discriminator update.", _at_least(1))
+    latent_dim: int | None = _setting(
+        None, "Size of the latent vector.", _at_least(1, at_most=65_536)
+    )
+    d_steps: int = _setting(
+        1, "k of Algorithm 1: discriminator updates per step.", _at_least(1, at_most=100)
+    )
     simultaneous: bool | None = _setting(None, "Both gradients from one forward pass.")
     g_lr: float | None = _setting(None, "Learning rate of the generator.", _POSITIVE)
     d_lr: float | None = _setting(None, "Learning rate of the discriminator.", _POSITIVE)
@@ -89,9 +95,9 @@ class Config:
     )
     model_dir: str | None = _option(None, "Run directory (default: runs/<dataset>-<arch>-<loss>).")
     overwrite: bool = _option(False, "Delete the run in the directory, and start again.")
-    seed: int = _setting(0, "Seed of every random draw of the run.", _SEED)
+    seed: int = _setting(0, "Seed of every random draw of the run.", _at_least(0))
     fid_every: int = _setting(
-        1, "Measure the Frechet distance every N epochs; 0: never.", _COUNT_OR_NONE
+        1, "Measure the Frechet distance every N epochs; 0: never.", _at_least(0)
     )
     tensorboard: bool = _option(False, "Write TensorBoard logs to logs/.")
 

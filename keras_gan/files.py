@@ -175,8 +175,9 @@ def check_zip(path):
 
 
 def first_line(error):
-    """The first line of an exception's message."""
-    return (str(error).strip("'\"") or type(error).__name__).splitlines()[0].rstrip(".")
+    """The first line of an exception's message, without the node that TensorFlow names."""
+    text = re.sub(r"\{\{.*?\}\} ", "", str(error)).strip("'\"")
+    return (text or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 @contextlib.contextmanager

@@ -470,7 +470,7 @@ MISTAKES = {
     "unknown dataset": (["--dataset=cifar"], "--dataset=cifar: value should be one of"),
     "unknown flag": (["--archs=mlp"], "Unknown command line flag 'archs'. Did you mean: arch ?"),
     "no flag": (["dcgan"], "dcgan: expected flags only"),
-    "batch size 0": (["--batch_size=0"], "--batch_size=0: expected 1 <= value < 2**31"),
+    "batch size 0": (["--batch_size=0"], "--batch_size=0: expected 1 <= value <= 2147483647"),
     "batch size": (["--batch_size=501"], "--batch_size=501: expected at most the number of"),
     "missing data": (["--data_path=/nowhere/x.npz"], "/nowhere/x.npz: no such file or folder"),
     "unwritable": (
@@ -485,7 +485,7 @@ MISTAKES = {
         "--penalty_weight=2.0: expected together",
     ),
     "no target": (["--loss=wasserstein", "--label_smoothing=0.1"], "the Wasserstein loss has no"),
-    "below zero": (["--fid_every=-1"], "--fid_every=-1: expected 0 <= value < 2**31"),
+    "below zero": (["--fid_every=-1"], "--fid_every=-1: expected 0 <= value <= 2147483647"),
 }
 
 
@@ -508,6 +508,16 @@ def test_image_sizes_that_dcgan_cannot_make(command, tmp_path):
     assert done.returncode == 1
     assert "images of 30x28 don't work: height and width must be multiples of 4" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_networks_larger_than_the_memory(command, tmp_path):
+    np.savez(tmp_path / "large.npz", x_train=np.zeros([2, 2048, 2048], np.uint8))
+    flags = [f"--data_path={tmp_path / 'large.npz'}", "--latent_dim=65536", "--batch_size=1"]
+    done = command("train.py", *flags, f"--model_dir={tmp_path / 'run'}")  # 4 TB
+    assert done.returncode == 1
+    assert done.stderr.startswith("train.py: Out of memory: OOM when allocating tensor with shape")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("arch", ["mlp", "dcgan"])

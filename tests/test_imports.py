@@ -51,7 +51,7 @@ ALLOWED = {
         "backend", "callbacks", "config", "data", "files", "layers", "losses", "model", "networks",
         "penalties", "run_directory",
     },
-    "commands": {"run_directory"},
+    "commands": {"files", "run_directory"},
     "evaluate": {"commands", "data", "files", "evaluation", "evaluation.network", "run_directory"},
     "train.py": {"commands", "config", "networks", "training"},
     "sample.py": {"commands", "export", "files", "images", "run_directory"},
