@@ -48,9 +48,7 @@ def scratch(path):
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     except tf.errors.OpError as error:
-        # Without the names of TensorFlow's operations.
-        reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message)
-        raise OSError(None, reason, str(path)) from error
+        raise OSError(None, first_line(error), str(path)) from error
     finally:
         with contextlib.suppress(OSError):
             remove(temporary)
@@ -175,8 +173,8 @@ def check_zip(path):
 
 
 def first_line(error):
-    """The first line of an exception's message, without the node that TensorFlow names."""
-    text = re.sub(r"\{\{.*?\}\} ", "", str(error)).strip("'\"")
+    """The first line of an exception's message, without the operation that TensorFlow names."""
+    text = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", str(error)).strip("'\"")
     return (text or type(error).__name__).splitlines()[0].rstrip(".")
 
 

@@ -4,12 +4,14 @@ So TensorFlow's own calls count, too.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
 import pickle
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -34,13 +36,14 @@ def _hindrance():
 
 needs_strace = pytest.mark.skipif(bool(_hindrance()), reason=_hindrance())
 
-# No processor has all of these.
+# strace leaves out those that the processor does not have.
 NAMES = (
     *("open", "openat", "creat", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat"),
     *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
     *("write", "writev", "pwrite64", "truncate", "ftruncate", "fsync", "fdatasync"),
     *("copy_file_range", "sendfile"),
 )
+_NAMES = ",".join(f"?{name}" for name in NAMES)
 KILL = "signal=KILL"
 
 
@@ -51,12 +54,6 @@ class Call:
     name: str
     ordinal: int
     line: str  # strace's
-
-    def reads(self, path=""):
-        return "O_RDONLY" in self.line and path in self.line
-
-    def changes_files(self):
-        return not self.reads() and "sync" not in self.name and " = -1 " not in self.line
 
     def injected(self):
         return "(INJECTED)" in self.line
@@ -71,21 +68,31 @@ def fault_at(path, name, what):
     return ["-P", str(path), "-e", f"inject={name}:{what}:when=1"]
 
 
-def train(flags, log, options=()):
-    """Runs train.py under strace, which writes to `log`; a `subprocess.CompletedProcess`."""
+def train(flags, log, options=(), when_stopped=None):
+    """Runs train.py under strace, which writes to `log`; a `subprocess.CompletedProcess`.
+
+    If an option stops it, `when_stopped` is called each time.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
         process = forks.start("train.py", *flags, out=out, err=err, traced=True)
         while not err.exists():  # from then on its calls are the same each time
             time.sleep(0.01)
-        names = ",".join(f"?{name}" for name in NAMES)
-        strace = ["strace", "-y", "-s0", "-o", log, "-e", f"trace={names}", *options]
+        strace = ["strace", "-y", "-s0", "-o", log, "-e", f"trace={_NAMES}", *options]
         strace = [str(part).replace("PID", str(process.pid)) for part in (*strace, "-p", "PID")]
-        done = subprocess.run(strace, capture_output=True, text=True)  # ends with the process
-        if done.returncode:
+        stops = 0
+        with subprocess.Popen(strace, stderr=subprocess.PIPE, text=True) as tracer:
+            while tracer.poll() is None:  # it ends with the process
+                time.sleep(0.001)
+                if when_stopped and Path(log).read_text().count("stopped by SIGSTOP") > stops:
+                    stops += 1
+                    when_stopped()
+                    os.kill(process.pid, signal.SIGCONT)
+            said = tracer.stderr.read()
+        if tracer.returncode:
             process.kill()
         process.join()
-        assert done.returncode == 0, done.stderr
+        assert tracer.returncode == 0, said
         return subprocess.CompletedProcess(
             flags, process.exitcode, out.read_text(), err.read_text()
         )
@@ -111,6 +118,7 @@ class Training:
     """A command, the run directory that it finds, and the one that it leaves undisturbed."""
 
     def __init__(self, folder, flags, before=None):
+        self.folder = folder
         self.directory = folder / "run"
         self.log = folder / "log"
         self.flags = [f"--model_dir={self.directory}", *FLAGS, *flags]
@@ -127,10 +135,10 @@ class Training:
         self.exports.append(exports(self.directory))
         self.reset()
 
-    def reset(self):
+    def reset(self, state=None):
         shutil.rmtree(self.directory, ignore_errors=True)
-        if self.before:
-            shutil.copytree(self.before, self.directory)
+        if state or self.before:
+            shutil.copytree(state or self.before, self.directory)
 
     def disturb(self, *options):
         """Gives the command once; the finished process, and the last or injected call."""
@@ -138,6 +146,23 @@ class Training:
         calls = read_log(self.log, self.directory)
         assert calls, f"no such call: {options}"
         return done, next(filter(Call.injected, calls), calls[-1])
+
+    @functools.cached_property
+    def states(self):
+        """Copies of the directory after each file call that changes it: what a kill would leave."""
+        found = {}
+
+        def keep():
+            files = [(path, path.lstat()) for path in sorted(self.directory.rglob("*"))]
+            key = tuple((path, at.st_ino, at.st_size, at.st_mtime_ns) for path, at in files)
+            if files and key not in found:
+                copy = self.folder / "states" / str(len(found))
+                found[key] = shutil.copytree(self.directory, copy)
+
+        self.reset()
+        options = ["-e", f"inject={_NAMES}:signal=STOP:when=1+"]
+        assert train(self.flags, self.log, options, keep).returncode == 0
+        return [*found.values()]
 
     def resume(self):
         """Gives the command again, undisturbed. Returns what is wrong."""
