@@ -137,14 +137,14 @@ class Checkpoint(keras.callbacks.Callback):
             temporary.mkdir()
             self._state.write(str(temporary / path.name))
             # .data before .index, which makes the state visible
-            for file in sorted(temporary.glob(f"{path.name}.*")):
+            for file in _files(temporary / path.name):
                 files.sync(file)
                 os.replace(file, path.parent / file.name)
         files.sync(path.parent)
         states = _states(path.parent)
         for old in states[states.index(path) + max_to_keep :]:
             # .index last: as long as it is there, a later call deletes what an interrupted one left
-            for file in sorted(path.parent.glob(f"{old.name}.*")):
+            for file in _files(old):
                 files.remove(file)
         return path
 
@@ -169,6 +169,12 @@ def _states(folder):
     return sorted(found, key=found.get, reverse=True)
 
 
+def _files(path):
+    """The files of a state, .index last. `Path.glob` would ignore that it can't open the folder."""
+    names = os.listdir(path.parent)
+    return sorted(path.parent / name for name in names if name.startswith(f"{path.name}."))
+
+
 def _read(path, variables, partial=False):
     """Restores variables from a state; all of them unless `partial`."""
     with files.without_wildcards(path.parent) as folder:
@@ -176,7 +182,7 @@ def _read(path, variables, partial=False):
             reader = tf.train.load_checkpoint(str(folder / path.name))
             shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
             announced = sum(math.prod(shapes[n]) * max(types[n].size, 1) for n in shapes)
-            length = sum(file.stat().st_size for file in folder.glob(f"{path.name}.data-*"))
+            length = sum(file.stat().st_size for file in _files(path) if ".data-" in file.name)
             if announced > length:
                 raise _DamagedError(f"{path}: {length} bytes, expected at least {announced}.")
             status = tf.train.Checkpoint(**variables).read(str(folder / path.name))

@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -428,6 +429,26 @@ def test_a_disk_that_fails_is_no_damaged_state(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "without_wildcards", fails)
     with pytest.raises(OSError, match="Input/output error"):
         callbacks.Checkpoint(small_gan(), tmp_path).restore()
+
+
+def test_a_folder_that_fails_to_open_is_no_damaged_state(tmp_path, monkeypatch):
+    """Or the state before would be trained on, or nothing saved, without a word."""
+    train(tmp_path, epochs=2)
+    opened = []
+
+    def fails_the_second_time(open_folder):
+        def opens(folder):
+            opened.append(Path(folder))
+            if opened.count(tmp_path) == 2:
+                raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+            return open_folder(folder)
+
+        return opens
+
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, fails_the_second_time(getattr(os, name)))
+    with pytest.raises(PermissionError):  # first the states are listed, then the files of one
+        callbacks.Checkpoint(small_gan(ema_decay=0.9), tmp_path).restore()
 
 
 def test_early_stopping_watches_the_distance(tmp_path):

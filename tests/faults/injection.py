@@ -203,6 +203,8 @@ def contents(directory, without=()):
         name = str(path.relative_to(directory))
         if path.parent / path.name.split(".")[0] in without:
             continue
+        if "variables_temp" in name:  # TensorFlow goes on if it can't delete it
+            continue
         if path.suffix == ".index":
             found[name] = variables(path)
         elif path.name == "run.json":
