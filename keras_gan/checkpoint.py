@@ -191,9 +191,11 @@ def _read(path, variables, partial=False):
                 status.assert_existing_objects_matched()
         except (AssertionError, ValueError) as error:
             raise InputError(f"{path}: the state of another model.") from error
-        except (OSError, _DamagedError):  # what fails to be read may be whole
+        except (OSError, _DamagedError):
             raise
         except Exception as error:  # TensorFlow and protobuf raise all sorts
+            if found := files.disk_error(error, path):  # what fails to be read may be whole
+                raise found from error
             raise _DamagedError(f"{path}: {str(error).splitlines()[0]}") from error
 
 

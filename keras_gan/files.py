@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import glob
 import itertools
 import json
@@ -47,11 +48,27 @@ def scratch(path):
         yield temporary
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, ValueError) as error:  # a ValueError: from saving a SavedModel
+        if found := disk_error(error, path):
+            raise found from error
+        if isinstance(error, ValueError):
+            raise
         raise OSError(None, first_line(error), str(path)) from error
     finally:
         with contextlib.suppress(OSError):
             remove(temporary)
+
+
+def disk_error(error, path):
+    """The OSError that an exception of TensorFlow is about, with `path`; None if it is no such one.
+
+    TensorFlow keeps the operating system's reason in the text only: "/a/path; Input/output error".
+    A missing file is none: what was written is incomplete then.
+    """
+    for number in errno.errorcode:
+        if number != errno.ENOENT and f"; {os.strerror(number)}" in str(error):
+            return OSError(number, os.strerror(number), str(path))
+    return None
 
 
 def remove_temporaries(folder):

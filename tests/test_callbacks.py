@@ -419,16 +419,19 @@ def test_damaged_best_state_does_not_hold_up_the_training(tmp_path, capsys):
     assert fit_with(Fid([3.0, 4.0, 9.0]), tmp_path, 3) == 3
 
 
-def test_a_disk_that_fails_is_no_damaged_state(tmp_path, monkeypatch):
+@pytest.mark.parametrize("reader", ["load_checkpoint", "Checkpoint"])
+def test_a_disk_that_fails_is_no_damaged_state(reader, tmp_path, monkeypatch):
     """Or the best state would be replaced by the next one."""
     fit_with(Fid([3.0, 4.0]), tmp_path, 2)
+    checkpoint = callbacks.Checkpoint(small_gan(), tmp_path)
 
-    def fails(folder):
-        raise OSError(errno.EIO, "Input/output error", str(folder))
+    def fails(*_, **__):  # as TensorFlow does
+        raise tf.errors.OpError(None, None, f"{tmp_path}/best/x; Input/output error", 2)
 
-    monkeypatch.setattr(files, "without_wildcards", fails)
-    with pytest.raises(OSError, match="Input/output error"):
-        callbacks.Checkpoint(small_gan(), tmp_path).restore()
+    monkeypatch.setattr(tf.train, reader, fails)
+    with pytest.raises(OSError, match="Input/output error") as raised:
+        checkpoint.restore()
+    assert raised.value.filename == str(tmp_path / "best/ckpt-1")
 
 
 def test_a_folder_that_fails_to_open_is_no_damaged_state(tmp_path, monkeypatch):

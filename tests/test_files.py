@@ -64,6 +64,18 @@ def test_what_is_replaced_is_on_the_disk_first(tmp_path, monkeypatch):
     assert calls == [inode(tmp_path / "a.json"), "replace", inode(tmp_path)]
 
 
+def test_a_disk_error_in_what_tensorflow_raises(tmp_path):
+    """As it is when the fingerprint of a SavedModel can't be read."""
+    text = "Could not create fingerprint.\nUNKNOWN: /run/export.4711.tmp/a.pb; Input/output error"
+    whole = files.replacing(tmp_path / "export")
+    with pytest.raises(OSError, match="Input/output error") as raised, whole:
+        raise ValueError(text)
+    assert raised.value.errno == errno.EIO
+    assert raised.value.filename == str(tmp_path / "export")
+    with pytest.raises(ValueError, match="another"), files.replacing(tmp_path / "export"):
+        raise ValueError("of another kind")
+
+
 def test_only_our_temporary_files_are_removed(tmp_path):
     theirs = [tmp_path / name for name in ("a.tmp", "b.x.tmp", "c.old", "d.123")]
     ours = [tmp_path / f"{name}.4711.tmp" for name in ("a.json", "ckpt-1")]
