@@ -1,9 +1,11 @@
 """README.md and docs/: the Python blocks run, the links have targets, the flags exist."""
 
 import re
+from unittest import mock
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT
 
 from keras_gan import training
@@ -18,6 +20,13 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in PAGES}
 BLOCKS = {name: re.findall(r"```python\n(.*?)```", text, re.DOTALL) for name, text in TEXTS.items()}
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def xla():
+    """Deterministic operations would turn XLA off for the tests that come after."""
+    with mock.patch.object(tf.config.experimental, "enable_op_determinism"):
+        yield
 
 
 @pytest.fixture
