@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 
@@ -9,6 +10,8 @@ from PIL import Image
 
 # Before TensorFlow is imported anywhere; the commands set it for themselves.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup makes a process ignore
 
 ROOT = forks.ROOT
 

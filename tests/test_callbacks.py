@@ -87,6 +87,7 @@ def test_interrupted_training_continues_to_the_same_bits(save_minutes, kept, aga
     assert kept == ["ckpt-3", "ckpt-4"]
 
 
+@pytest.mark.slow
 def test_interrupted_again_and_again(tmp_path):
     expected, _, history = train(tmp_path / "whole", epochs=2)
     for step in (3, 8):

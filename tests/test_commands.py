@@ -380,6 +380,7 @@ def test_sample_from_a_saved_model_of_another_program(command, tmp_path):
     assert done.stderr == f"sample.py: {tmp_path / 'other'}: a SavedModel of another program.\n"
 
 
+@pytest.mark.slow
 def test_training_without_fid(tiny_npz, command, tmp_path):
     flags = [f"--data_path={tiny_npz}", "--arch=mlp", *SMALL, "--epochs=1"]
     done = command("train.py", *flags, f"--model_dir={tmp_path / 'off'}")

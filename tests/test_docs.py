@@ -91,6 +91,7 @@ def test_scores_page_runs(execute, after_a_run):
     assert set(names["record"]["scores"]["fid"]) == {"model", "real", "noise"}
 
 
+@pytest.mark.slow
 def test_extending_page_runs(execute, tmp_path, tiny_npz):
     names = execute("docs/extending.md", tmp_path, tiny_npz)
     assert (tmp_path / "samples/epoch-0004.png").exists()

@@ -203,13 +203,14 @@ def test_training_holds_the_slope_down(jit_compile, simultaneous):
     assert slopes[1] < 0.1 < 1 < slopes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "simultaneous"),
     [
         ("dragan", False),
-        pytest.param("wgan_gp", True, marks=pytest.mark.slow),
-        pytest.param("r1", False, marks=pytest.mark.slow),
-        pytest.param("r1_r2", True, marks=pytest.mark.slow),
+        ("wgan_gp", True),
+        ("r1", False),
+        ("r1_r2", True),
     ],
 )
 def test_every_penalty_compiled_with_what_else_there_is(name, simultaneous):

@@ -6,11 +6,13 @@ every_call.py does it at each of its file calls.
 import signal
 
 import injection
+import pytest
 from injection import KILL
 
 pytestmark = injection.needs_strace
 
 
+@pytest.mark.slow
 def test_one_disturbance_after_the_other(tiny_npz, tmp_path):
     training = injection.Training(tmp_path, [f"--data_path={tiny_npz}", "--epochs=2"])
     for name, path, what in (
