@@ -11,7 +11,9 @@ from PIL import Image
 # Before TensorFlow is imported anywhere; the commands set it for themselves.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup makes a process ignore
+# Those of a foreground process: nohup ignores SIGHUP, and a shell's background jobs SIGINT.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = forks.ROOT
 
