@@ -10,7 +10,10 @@ from keras_gan.files import read_history, replacing
 
 
 def draw_curves(history, path):
-    """Draws a history.csv: the losses, D(x) and D(G(z)), and `fid` if it was measured."""
+    """Draws a history.csv: the losses, D(x) and D(G(z)), and `fid` if it was measured.
+
+    Of a long history every second, third, ... value is drawn, the last one always: 300 at most.
+    """
     rows = read_history(history)
     if not rows:
         raise InputError(f"{history}: it has no epochs.")
@@ -26,6 +29,7 @@ def draw_curves(history, path):
     ):
         points = [(row["epoch"] + 1, row.get(name, math.nan)) for row in rows]
         measured = [point for point in points if math.isfinite(point[1])] or [(1, math.nan)]
+        measured = measured[:: -math.ceil(len(measured) / 300)]
         axes.plot(*zip(*measured, strict=True), "o-", markersize=3, label=label)
     losses.set(xlabel="epoch", ylabel="loss")
     probabilities.set(xlabel="epoch", ylabel="probability of being real", ylim=(0, 1))
