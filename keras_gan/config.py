@@ -9,6 +9,7 @@ from keras_gan.data import DATASETS
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 from keras_gan.penalties import PENALTIES
+from keras_gan.seeds import LATENTS
 
 # Keras runs up to this many steps per call: one at a time costs up to a tenth of the speed.
 STEPS_PER_EXECUTION = 8
@@ -61,6 +62,11 @@ class Config:
     batch_size: int | None = _setting(None, "Images per discriminator update.", _at_least(1))
     latent_dim: int | None = _setting(
         None, "Size of the latent vector.", _at_least(1, at_most=65_536)
+    )
+    latent: str | None = _setting(
+        None,
+        "Distribution of the latents; categorical: the last ten numbers are one of ten categories.",
+        choices=tuple(LATENTS),
     )
     d_steps: int = _setting(
         1, "k of Algorithm 1: discriminator updates per step.", _at_least(1, at_most=100)
@@ -160,6 +166,9 @@ class Config:
 
     def differences(self, settings):
         """The flags, with recorded values, that differ from a run's `settings`, a dict."""
+        # 0.1 recorded no `latent`: it could not be chosen.
+        latent = "uniform" if settings.get("arch") == "maxout" else "normal"
+        settings = {"latent": latent} | settings
         names = [field.name for field in dataclasses.fields(self) if field.metadata["identity"]]
         recorded = {name: settings[name] for name in names if name in settings}
         return [f"--{n}={value}" for n, value in recorded.items() if value != getattr(self, n)]

@@ -28,8 +28,9 @@ class GAN(keras.Model):
         generator: a Sequential or functional Keras model, latents float32 [n, latent_dim] ->
             images float32 [n, H, W, C] in [-1, 1].
         discriminator: another one, images -> logits float32 [n, 1], no final activation.
-        latent: the distribution of the latents, "normal" N(0, 1) or "uniform" on
-            [-sqrt(3), sqrt(3)], both of variance 1.
+        latent: the distribution of the latents, a key of `keras_gan.seeds.LATENTS`:
+            "normal", N(0, 1); "uniform" on [-sqrt(3), sqrt(3)]; or "categorical": the last
+            ten numbers are one of ten categories, the others normal.
         ema_decay: if given, in (0, 1): keep an exponential moving average of the
             generator's weights, used by `generate` and `export`.
         seed: an int32. It and the step's number give all random draws of `fit`.
@@ -358,5 +359,10 @@ def _check(generator, discriminator, latent, ema_decay):
         raise ValueError(f"The discriminator makes {shape}: expected logits (None, 1).")
     if latent not in seeds.LATENTS:
         raise ValueError(f"latent={latent!r}: expected one of {', '.join(seeds.LATENTS)}.")
+    if latent == "categorical" and generator.input_shape[1] <= seeds.CATEGORIES:
+        raise InputError(
+            f"latent_dim={generator.input_shape[1]}: expected more than {seeds.CATEGORIES}, the "
+            "numbers that hold the category, with latent=categorical."
+        )
     if ema_decay is not None and not 0 < ema_decay < 1:
         raise ValueError(f"ema_decay={ema_decay}: expected 0 < value < 1, or None.")

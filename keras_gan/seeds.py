@@ -11,11 +11,26 @@ from keras_gan.backend import tf
 # One stream for each purpose: equal counters in two streams give different draws.
 TRAIN, TEST, LAYERS, SAMPLE, PENALTY = range(5)
 
-LATENTS = {  # both of mean 0 and variance 1
+CATEGORIES = 10
+
+
+def _categorical(shape, seed):
+    """The last ten numbers are one of ten categories, drawn evenly, one-hot; the others normal."""
+    count, size = shape
+    z = tf.random.stateless_normal([count, size - CATEGORIES], seed)
+    seed = tf.random.experimental.stateless_fold_in(seed, 1)
+    category = tf.random.stateless_uniform([count], seed, maxval=CATEGORIES, dtype=tf.int32)
+    one_hot = tf.one_hot(category, CATEGORIES) - 1 / CATEGORIES
+    return tf.concat([z, one_hot * CATEGORIES / math.sqrt(CATEGORIES - 1)], axis=1)
+
+
+# (shape [n, latent_dim], seed) -> latents, each number of mean 0 and variance 1.
+LATENTS = {
     "normal": lambda shape, seed: tf.random.stateless_normal(shape, seed),
     "uniform": lambda shape, seed: tf.random.stateless_uniform(
         shape, seed, -math.sqrt(3), math.sqrt(3)
     ),
+    "categorical": _categorical,
 }
 
 

@@ -89,7 +89,7 @@ def build(config, images, architecture=None):
     constraints = {"spectral_norm": config.spectral_norm, "weight_clip": config.weight_clip}
     if any(constraints.values()):
         discriminator = constrain(discriminator, **constraints)
-    options = {"latent": architecture.latent, "ema_decay": config.ema_decay or None}
+    options = {"latent": config.latent, "ema_decay": config.ema_decay or None}
     gan = GAN(generator, discriminator, seed=config.seed, **options)
     penalty = PENALTIES.get(config.penalty)
     gan.compile(

@@ -127,8 +127,12 @@ def test_differences_name_flags_but_not_those_that_may_change():
     other = Config(g_lr=0.2, seed=1).resolve(1000)
     assert other.differences(settings) == ["--g_lr=0.1", "--seed=0"]
     # A record of a version that did not have a field yet.
-    del settings["num_images"]
+    del settings["num_images"], settings["latent"]
     assert other.differences(settings) == ["--g_lr=0.1", "--seed=0"]
+    # Its latents were those of the architecture.
+    other = Config(g_lr=0.1, latent="categorical").resolve(1000)
+    assert other.differences(settings) == ["--latent=normal"]
+    assert Config(arch="maxout").resolve(1000).differences({"arch": "maxout"}) == []
 
 
 def test_every_architecture_settles_every_open_setting():

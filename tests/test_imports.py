@@ -29,7 +29,7 @@ ALLOWED = {
     "networks.dcgan": {"backend"},
     "networks.maxout": {"backend", "optimizers"},
     "networks": {"backend", "networks.dcgan", "networks.maxout", "networks.mlp"},
-    "config": {"data", "losses", "networks", "penalties"},
+    "config": {"data", "losses", "networks", "penalties", "seeds"},
     "run_directory": {"files"},
     "export": {"backend", "files", "images"},
     "model": {"export", "layers", "losses", "optimizers", "penalties", "seeds"},

@@ -17,12 +17,20 @@ from keras_gan.optimizers import GoodfellowSGD
 L = keras.layers
 
 
-def small_gan(d_steps=1, loss="non_saturating", lr=1e-3, dropout=0.3, compile_options=None, **gan):
+def small_gan(
+    d_steps=1,
+    loss="non_saturating",
+    lr=1e-3,
+    dropout=0.3,
+    latent_dim=3,
+    compile_options=None,
+    **gan,
+):
     """4x4 images, batch normalisation and dropout in both networks."""
     keras.utils.set_random_seed(0)
     generator = keras.Sequential(
         [
-            keras.Input([3]),
+            keras.Input([latent_dim]),
             L.Dense(16, use_bias=False),
             L.BatchNormalization(),
             L.ReLU(),
@@ -397,6 +405,21 @@ def test_latents_have_mean_0_and_variance_1(latent, bound):
     np.testing.assert_allclose((z**4).mean(), kurtosis, atol=0.05)
 
 
+def test_categorical_latents_are_one_of_ten_categories_beside_normal_numbers():
+    z = np.array(small_gan(latent="categorical", latent_dim=13).latents(100_000, seed=3))
+    normal, category = z[:, :3], z[:, 3:]
+    # One-hot, moved and scaled: a number that is 1 in a tenth of the latents has mean 0.1 and
+    # variance 0.09.
+    one_hot = 0.3 * category + 0.1
+    np.testing.assert_allclose(np.sort(one_hot, axis=1)[:, :-1], 0, atol=1e-6)
+    np.testing.assert_allclose(np.sort(one_hot, axis=1)[:, -1], 1, atol=1e-6)
+    np.testing.assert_allclose(one_hot.mean(axis=0), 0.1, atol=0.005)
+    np.testing.assert_allclose([normal.mean(), normal.var()], [0, 1], atol=0.01)
+    np.testing.assert_allclose((normal**4).mean(), 3, atol=0.05)
+    correlations = np.corrcoef(z.T)[:3, 3:]
+    assert np.abs(correlations).max() < 0.02
+
+
 def test_generate():
     gan = small_gan()
     drawn = gan.generate(7, seed=1)
@@ -535,8 +558,10 @@ def test_mistakes_are_named():
         GAN(gan.generator, ten)
     with pytest.raises(ValueError, match="no Sequential or functional model"):
         GAN(gan, gan.discriminator)  # a subclass of keras.Model has no shapes to check
-    with pytest.raises(ValueError, match="latent='gauss': expected one of normal, uniform"):
+    with pytest.raises(ValueError, match="latent='gauss': expected one of normal, uniform, cat"):
         GAN(gan.generator, gan.discriminator, latent="gauss")
+    with pytest.raises(ValueError, match="latent_dim=3: expected more than 10, the numbers that"):
+        GAN(gan.generator, gan.discriminator, latent="categorical")
     with pytest.raises(ValueError, match="ema_decay=1.5"):
         GAN(gan.generator, gan.discriminator, ema_decay=1.5)
 
