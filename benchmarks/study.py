@@ -22,7 +22,7 @@ import pandas as pd
 
 import keras_gan
 from benchmarks import claims, common, tables
-from benchmarks.common import NARROW, NORMAL, ROOT
+from benchmarks.common import NARROW, ROOT
 from benchmarks.scores import blurred
 from keras_gan import data, networks
 from keras_gan.backend import configure_tensorflow, keras, tf
@@ -60,9 +60,9 @@ def annealed(steps, learning_rate):
 
 # Settings are those of `common.build`. DEFAULT are those of `mlp` and `dcgan` when the study was
 # run: those of `dcgan` have changed since.
-DEFAULT = NORMAL | {"batch_size": 64, "optimizer": networks.adam}
+DEFAULT = {"batch_size": 64, "optimizer": networks.adam}
 # What Radford et al. 2015 train with, except for the batch size.
-PLAIN = NORMAL | {
+PLAIN = {
     "batch_size": 64,
     "penalty": "none",
     "ema_decay": 0.0,
@@ -163,7 +163,7 @@ def build_run(setup, run):
     """The GAN of a run, its training images, and its `Config`."""
     settings = {"arch": run.arch, "loss": run.loss, "seed": run.seed} | run.settings
     images = real(setup, run.dataset)[0].images
-    return common.build(images, (NARROW if run.arch == "dcgan" else {}) | settings)
+    return common.build(images, settings | (NARROW if run.arch == "dcgan" else {}))
 
 
 def train(setup, run):

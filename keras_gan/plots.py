@@ -12,7 +12,7 @@ from keras_gan.files import read_history, replacing
 def draw_curves(history, path):
     """Draws a history.csv: the losses, D(x) and D(G(z)), and `fid` if it was measured.
 
-    Of a long history every second, third, ... value is drawn, the last one always: 300 at most.
+    At most 300 values of each are drawn, evenly spaced, and always the last one.
     """
     rows = read_history(history)
     if not rows:

@@ -15,7 +15,10 @@ CATEGORIES = 10
 
 
 def _categorical(shape, seed):
-    """The last ten numbers are one of ten categories, drawn evenly, one-hot; the others normal."""
+    """Normal numbers, then ten for one of ten categories, drawn evenly.
+
+    The ten are one-hot, then shifted to mean 0 and scaled to variance 1.
+    """
     count, size = shape
     z = tf.random.stateless_normal([count, size - CATEGORIES], seed)
     seed = tf.random.experimental.stateless_fold_in(seed, 1)
