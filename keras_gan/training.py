@@ -96,7 +96,7 @@ def build(config, images, architecture=None):
         architecture.optimizer(config.g_lr),
         architecture.optimizer(config.d_lr),
         LOSSES[config.loss](label_smoothing=config.label_smoothing),
-        penalty=penalty and penalty(config.penalty_weight),
+        penalty=penalty and penalty(config.penalty_weight, architecture.penalty_one_in),
         d_steps=config.d_steps,
         simultaneous=config.simultaneous,
         steps_per_execution=math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),

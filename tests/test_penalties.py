@@ -34,9 +34,11 @@ def penalty(penalty, discriminator, seed=SEED):
     return float(penalty(discriminator, tf.constant(REAL), tf.constant(FAKE), seed)[2])
 
 
+@pytest.mark.parametrize("one_in", [1, 2, 10])
 @pytest.mark.parametrize("name", PENALTIES)
-def test_logits_are_the_discriminators(name):
-    real, fake, _ = PENALTIES[name]()(quadratic, tf.constant(REAL), tf.constant(FAKE), SEED)
+def test_logits_are_the_discriminators(name, one_in):
+    penalty = PENALTIES[name](one_in=one_in)
+    real, fake, _ = penalty(quadratic, tf.constant(REAL), tf.constant(FAKE), SEED)
     np.testing.assert_allclose(real[:, 0], squares(REAL) / 2, rtol=1e-5)
     np.testing.assert_allclose(fake[:, 0], squares(FAKE) / 2, rtol=1e-5)
 
@@ -53,6 +55,28 @@ def test_quadratic_discriminator_on_real_and_generated_images():
     real, fake = squares(REAL).mean(), squares(FAKE).mean()
     np.testing.assert_allclose(penalty(R1(3.0), quadratic), 3 / 2 * real, rtol=1e-5)
     np.testing.assert_allclose(penalty(R1R2(3.0), quadratic), 3 / 2 * (real + fake), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("one_in", "first"), [(2, 3), (4, 2), (5, 1), (100, 1)])
+def test_the_mean_over_the_first_of_five_images(one_in, first):
+    real, fake = squares(REAL)[:first].mean(), squares(FAKE)[:first].mean()
+    np.testing.assert_allclose(penalty(R1(3.0, one_in), quadratic), 3 / 2 * real, rtol=1e-5)
+    expected = 3 / 2 * (real + fake)
+    np.testing.assert_allclose(penalty(R1R2(3.0, one_in), quadratic), expected, rtol=1e-5)
+    # From the first image to itself: the slope is that at the image.
+    between = WassersteinGradientPenalty(3.0, one_in)(quadratic, *[tf.constant(REAL)] * 2, SEED)[2]
+    expected = 3 * np.mean((np.sqrt(squares(REAL)[:first]) - 1) ** 2)
+    np.testing.assert_allclose(between, expected, rtol=1e-5)
+
+
+def test_a_batch_of_unknown_size():
+    @tf.function(input_signature=[tf.TensorSpec([None, 2, 3, 1])] * 2)
+    def value(real, fake):
+        return R1(3.0, one_in=2)(quadratic, real, fake, SEED)[2]
+
+    for n, first in ((5, 3), (4, 2), (1, 1)):
+        expected = 3 / 2 * squares(REAL)[:first].mean()
+        np.testing.assert_allclose(value(REAL[:n], FAKE[:n]), expected, rtol=1e-5)
 
 
 def test_quadratic_discriminator_between_real_and_generated_images():
@@ -211,6 +235,7 @@ def test_training_holds_the_slope_down(jit_compile, simultaneous):
         ("wgan_gp", True),
         ("r1", False),
         ("r1_r2", True),
+        (R1(3.0, one_in=4), True),
     ],
 )
 def test_every_penalty_compiled_with_what_else_there_is(name, simultaneous):
@@ -277,14 +302,16 @@ def test_other_precisions(policy, name):
 
 def test_saved_and_loaded(tmp_path):
     gan = networks()
-    gan.compile("adam", "adam", penalty=R1(7.0))
+    gan.compile("adam", "adam", penalty=R1(7.0, one_in=4))
     gan.save(tmp_path / "gan.keras")
-    assert keras.models.load_model(tmp_path / "gan.keras").penalty == R1(7.0)
+    assert keras.models.load_model(tmp_path / "gan.keras").penalty == R1(7.0, one_in=4)
 
 
 def test_bad_settings_are_refused():
     with pytest.raises(ValueError, match=r"weight=0: expected a positive number"):
         R1(0)
+    with pytest.raises(ValueError, match=r"one_in=0: expected at least 1"):
+        R1(3.0, one_in=0)
     with pytest.raises(ValueError, match="penalty='r3': expected one of wgan_gp, dragan, r1, r1_"):
         networks().compile("adam", "adam", penalty="r3")
     with pytest.raises(ValueError, match="penalty=10.0: .* an instance of keras_gan's GradientPen"):

@@ -17,33 +17,31 @@ def _init():
     return keras.initializers.RandomNormal(stddev=0.02)  # section 4
 
 
-def generator(latent_dim, image_shape, channels=CHANNELS):
-    """Latents [n, latent_dim] -> images [n, *image_shape] in [-1, 1], H and W multiples of 4."""
+def generator(latent_dim, image_shape, channels=CHANNELS, convolutions=0):
+    """Latents [n, latent_dim] -> images [n, *image_shape] in [-1, 1], H and W multiples of 4.
+
+    `convolutions` of 3 x 3 come before the first upsampling.
+    """
     height, width, image_channels = image_shape
     if height % 4 or width % 4:
         rule = "height and width must be multiples of 4 (--arch=mlp takes any size)"
         raise InputError(f"--arch=dcgan: images of {height}x{width} don't work: {rule}.")
     layers = keras.layers
 
-    def up(channels, **kwargs):
-        kwargs |= {"padding": "same", "kernel_initializer": _init()}
-        return layers.Conv2DTranspose(channels, 4, 2, **kwargs)
+    options = {"padding": "same", "kernel_initializer": _init()}
+    hidden = options | {"use_bias": False}
+
+    def normalised(*linear):
+        return [*linear, layers.BatchNormalization(momentum=0.9), layers.ReLU()]
 
     first = height // 4, width // 4, 2 * channels
-    return keras.Sequential(
-        [
-            keras.Input([latent_dim]),
-            layers.Dense(math.prod(first), use_bias=False, kernel_initializer=_init()),
-            layers.Reshape(first),
-            layers.BatchNormalization(momentum=0.9),
-            layers.ReLU(),
-            up(channels, use_bias=False),
-            layers.BatchNormalization(momentum=0.9),
-            layers.ReLU(),
-            up(image_channels, activation="tanh"),
-        ],
-        name="generator",
-    )
+    dense = layers.Dense(math.prod(first), use_bias=False, kernel_initializer=_init())
+    stack = [keras.Input([latent_dim]), *normalised(dense, layers.Reshape(first))]
+    for _ in range(convolutions):
+        stack += normalised(layers.Conv2D(2 * channels, 3, **hidden))
+    stack += normalised(layers.Conv2DTranspose(channels, 4, 2, **hidden))
+    stack.append(layers.Conv2DTranspose(image_channels, 4, 2, activation="tanh", **options))
+    return keras.Sequential(stack, name="generator")
 
 
 def discriminator(image_shape, channels=CHANNELS):
