@@ -26,10 +26,10 @@ class NoisyLabels(NonSaturating):
         return (ops.mean(real) + ops.mean(fake)) / 2  # one mean over all labels
 
 
-def compiled(generator, discriminator, rate, loss, seed, **options):
+def compiled(generator, discriminator, rate, loss, seed, beta_1=0.9, **options):
     """A GAN of two lists of layers, made after `set_random_seed`."""
     gan = keras_gan.GAN(keras.Sequential(generator), keras.Sequential(discriminator), seed=seed)
-    optimizers = (keras.optimizers.Adam(rate) for _ in range(2))
+    optimizers = (keras.optimizers.Adam(rate, beta_1) for _ in range(2))
     gan.compile(*optimizers, loss, steps_per_execution=4, **options)
     return gan
 
@@ -86,3 +86,62 @@ def tensorflow_tutorial(seed):
     convolutions = [*down(64), *down(128)]
     discriminator = [keras.Input([28, 28, 1]), *convolutions, layers.Flatten(), layers.Dense(1)]
     return compiled(generator, discriminator, 1e-4, "non_saturating", seed, simultaneous=True), 256
+
+
+def pytorch_gan_lsgan(seed):
+    """(GAN, batch size) of github.com/eriklindernoren/PyTorch-GAN, lsgan.py: images of 32 x 32."""
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    normal = keras.initializers.RandomNormal
+
+    def convolution(channels, **kwargs):
+        kwargs = {"padding": "same", "kernel_initializer": normal(stddev=0.02)} | kwargs
+        return layers.Conv2D(channels, 3, **kwargs)
+
+    def normalised(epsilon=0.8):  # PyTorch's momentum of 0.1 is 0.9 here
+        return layers.BatchNormalization(
+            momentum=0.9, epsilon=epsilon, gamma_initializer=normal(1.0, 0.02)
+        )
+
+    def dense(units):  # PyTorch's initial weights
+        return layers.Dense(
+            units, kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+        )
+
+    def up(channels):
+        return [
+            layers.UpSampling2D(2),
+            convolution(channels),
+            normalised(),
+            layers.LeakyReLU(0.2),
+        ]
+
+    def down(channels):
+        return [
+            convolution(channels, strides=2),
+            layers.LeakyReLU(0.2),
+            layers.SpatialDropout2D(0.25),
+        ]
+
+    generator = [
+        keras.Input([100]),
+        dense(128 * 8 * 8),
+        layers.Reshape([8, 8, 128]),
+        normalised(1e-5),
+        *up(128),
+        *up(64),
+        convolution(1, activation="tanh"),
+    ]
+    discriminator = [
+        keras.Input([32, 32, 1]),
+        *down(16),
+        *down(32),
+        normalised(),
+        *down(64),
+        normalised(),
+        *down(128),
+        layers.Flatten(),
+        dense(1),
+    ]
+    options = {"beta_1": 0.5, "simultaneous": True}
+    return compiled(generator, discriminator, 2e-4, "lsgan", seed, **options), 64
