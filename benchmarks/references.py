@@ -95,7 +95,7 @@ def pytorch_gan_lsgan(seed):
     normal = keras.initializers.RandomNormal
 
     def convolution(channels, **kwargs):
-        kwargs = {"padding": "same", "kernel_initializer": normal(stddev=0.02)} | kwargs
+        kwargs |= {"padding": "same", "kernel_initializer": normal(stddev=0.02)}
         return layers.Conv2D(channels, 3, **kwargs)
 
     def normalised(epsilon=0.8):  # PyTorch's momentum of 0.1 is 0.9 here
@@ -103,7 +103,7 @@ def pytorch_gan_lsgan(seed):
             momentum=0.9, epsilon=epsilon, gamma_initializer=normal(1.0, 0.02)
         )
 
-    def dense(units):  # PyTorch's initial weights
+    def dense(units):  # with PyTorch's initial kernel
         return layers.Dense(
             units, kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
         )

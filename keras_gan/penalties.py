@@ -16,8 +16,8 @@ class GradientPenalty(abc.ABC):
 
     Args:
         weight: its factor, > 0.
-        one_in: the mean is taken over the first n / one_in of a batch's n images, rounded up. It
-            estimates the same expectation, and a step takes less time.
+        one_in: the mean is taken over the first n / one_in of a batch's n images, rounded up. Its
+            expectation is the same, and a step takes less time.
     """
 
     weight: float

@@ -40,7 +40,7 @@ def test_dcgan_follows_the_rules_of_radford_et_al():
     for network in (generator, discriminator):
         for layer in network.layers:
             if "Conv2D" in type(layer).__name__:
-                assert layer.strides == ((1, 1) if layer.kernel_size == (3, 3) else (2, 2))
+                assert layer.strides == (2, 2)
                 np.testing.assert_allclose(np.std(layer.kernel), 0.02, rtol=0.2)
     # No dense hidden layers: one projects the latents, one reads the last feature map.
     assert [type(layer).__name__ for layer in generator.layers].count("Dense") == 1
@@ -48,6 +48,15 @@ def test_dcgan_follows_the_rules_of_radford_et_al():
     assert generator.layers[-1].activation is keras.activations.tanh
     assert type(generator.layers[-2]).__name__ == "ReLU"
     assert any(isinstance(layer, keras.layers.LeakyReLU) for layer in discriminator.layers)
+
+
+def test_dcgan_with_more_convolutions():
+    generator = dcgan.generator(7, (28, 28, 1), channels=8, convolutions=2)
+    more = [layer for layer in generator.layers if type(layer) is keras.layers.Conv2D]
+    assert [layer.kernel.shape for layer in more] == [(3, 3, 16, 16)] * 2
+    assert [layer.output.shape for layer in more] == [(None, 7, 7, 16)] * 2
+    assert not np.array_equal(*(layer.kernel for layer in more))
+    assert generator.output_shape == (None, 28, 28, 1)
 
 
 def test_maxout_has_the_published_sizes_and_initial_weights():

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import os
 from unittest import mock
@@ -104,6 +105,9 @@ def test_settings_reach_the_model(digits):
     assert plain.ema_generator is None
     assert plain.penalty is None
     assert not any(isinstance(x, SpectralNormalization) for x in plain.discriminator.layers)
+    quarter = dataclasses.replace(ARCHITECTURES["dcgan"], penalty_one_in=4)
+    gan = training.build(Config().resolve(1000), digits[:1000], quarter)
+    assert gan.penalty == PENALTIES["r1"](3.0, one_in=4)
 
 
 def test_initial_weights_follow_from_the_seed(digits):

@@ -33,7 +33,7 @@ class Architecture:
     num_images: int | None = None  # at most
     simultaneous: bool = False
     penalty: str = "none"
-    penalty_one_in: int = 1  # a penalty is taken on one in so many images of a batch
+    penalty_one_in: int = 1  # `one_in` of the gradient penalty
     regularizers: dict[str, dict] = dataclasses.field(default_factory=dict)
     latent: str = "normal"  # a key of keras_gan.seeds.LATENTS
     initialize: Callable | None = None  # (generator, images uint8): sets initial weights from them

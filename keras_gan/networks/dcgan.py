@@ -28,20 +28,31 @@ def generator(latent_dim, image_shape, channels=CHANNELS, convolutions=0):
         raise InputError(f"--arch=dcgan: images of {height}x{width} don't work: {rule}.")
     layers = keras.layers
 
-    options = {"padding": "same", "kernel_initializer": _init()}
-    hidden = options | {"use_bias": False}
+    def up(channels, **kwargs):
+        kwargs |= {"padding": "same", "kernel_initializer": _init()}
+        return layers.Conv2DTranspose(channels, 4, 2, **kwargs)
 
-    def normalised(*linear):
-        return [*linear, layers.BatchNormalization(momentum=0.9), layers.ReLU()]
+    def same():
+        kwargs = {"padding": "same", "use_bias": False, "kernel_initializer": _init()}
+        convolution = layers.Conv2D(2 * channels, 3, **kwargs)
+        return [convolution, layers.BatchNormalization(momentum=0.9), layers.ReLU()]
 
     first = height // 4, width // 4, 2 * channels
-    dense = layers.Dense(math.prod(first), use_bias=False, kernel_initializer=_init())
-    stack = [keras.Input([latent_dim]), *normalised(dense, layers.Reshape(first))]
-    for _ in range(convolutions):
-        stack += normalised(layers.Conv2D(2 * channels, 3, **hidden))
-    stack += normalised(layers.Conv2DTranspose(channels, 4, 2, **hidden))
-    stack.append(layers.Conv2DTranspose(image_channels, 4, 2, activation="tanh", **options))
-    return keras.Sequential(stack, name="generator")
+    return keras.Sequential(
+        [
+            keras.Input([latent_dim]),
+            layers.Dense(math.prod(first), use_bias=False, kernel_initializer=_init()),
+            layers.Reshape(first),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            *(layer for _ in range(convolutions) for layer in same()),
+            up(channels, use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            up(image_channels, activation="tanh"),
+        ],
+        name="generator",
+    )
 
 
 def discriminator(image_shape, channels=CHANNELS):
