@@ -98,10 +98,14 @@ class History(keras.callbacks.Callback):
         super().__init__()
         self.path = path
 
+    def on_train_begin(self, logs=None):
+        self._rows = files.read_history(self.path)
+
     def on_epoch_end(self, epoch, logs=None):
-        rows = [row for row in files.read_history(self.path) if row["epoch"] < epoch]
         logs = {name: float(logs[name]) for name in sorted(logs)}
-        files.write_history(self.path, [*rows, {"epoch": epoch, **logs}])
+        earlier = [row for row in self._rows if row["epoch"] < epoch]
+        self._rows = [*earlier, {"epoch": epoch, **logs}]
+        files.write_history(self.path, self._rows)
 
 
 class TerminateOnNonFinite(keras.callbacks.Callback):
