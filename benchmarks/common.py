@@ -14,9 +14,16 @@ from keras_gan.networks import ARCHITECTURES, dcgan
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# `dcgan` had half of today's channels when the study and most of the recipes were trained.
-NARROW = {
-    "generator": functools.partial(dcgan.generator, channels=16),
+# What the default of `dcgan` was before it got categories.
+BEFORE = {
+    "latent": "normal",
+    "latent_dim": 16,
+    "generator": functools.partial(dcgan.generator, convolutions=0),
+    "penalties": {},
+}
+# It had half the channels when the study and the changed recipes were trained.
+NARROW = BEFORE | {
+    "generator": functools.partial(dcgan.generator, channels=16, convolutions=0),
     "discriminator": functools.partial(dcgan.discriminator, channels=16),
 }
 
@@ -27,10 +34,11 @@ def build(images, settings):
     `settings` are flags of `train.py`, and changed fields of the `Architecture`.
     """
     flags = {field.name for field in dataclasses.fields(Config)} & settings.keys()
-    config = Config(**{name: settings[name] for name in flags}).resolve(len(images))
+    config = Config(**{name: settings[name] for name in flags})
     changes = {name: settings[name] for name in settings.keys() - flags}
-    images = images[: config.num_images]
     architecture = dataclasses.replace(ARCHITECTURES[config.arch], **changes)
+    config = config.resolve(len(images), architecture)
+    images = images[: config.num_images]
     return training.build(config, images, architecture), images, config
 
 

@@ -161,9 +161,10 @@ def real(setup, dataset):
 
 def build_run(setup, run):
     """The GAN of a run, its training images, and its `Config`."""
-    settings = {"arch": run.arch, "loss": run.loss, "seed": run.seed} | run.settings
+    settings = {"arch": run.arch, "loss": run.loss, "seed": run.seed}
+    settings |= (NARROW if run.arch == "dcgan" else {}) | run.settings
     images = real(setup, run.dataset)[0].images
-    return common.build(images, settings | (NARROW if run.arch == "dcgan" else {}))
+    return common.build(images, settings)
 
 
 def train(setup, run):

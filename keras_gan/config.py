@@ -81,7 +81,7 @@ class Config:
         choices=("none", *PENALTIES),
     )
     penalty_weight: float | None = _setting(
-        None, f"Weight of the penalty (default: {_WEIGHTS}).", _POSITIVE
+        None, f"Weight of the penalty (default: {_WEIGHTS}; dcgan: r1 1).", _POSITIVE
     )
     spectral_norm: bool | None = _setting(None, "Spectral normalisation in D. See penalty.")
     weight_clip: float | None = _setting(
@@ -118,22 +118,24 @@ class Config:
         except ValueError as error:
             raise InputError(f"--loss={self.loss}: {error}") from error
 
-    def resolve(self, available):
+    def resolve(self, available, architecture=None):
         """The configuration with every default filled in; `available` is the number of images.
 
         If none of `penalty`, `spectral_norm` and `weight_clip` is given, they are what the
         architecture lists for the loss, else what the loss needs, else the architecture's
-        penalty. If one is given, those not given are off. Other defaults are the architecture's.
+        penalty. If one is given, those not given are off. Other defaults are those of the
+        `Architecture`, by default the one that `arch` names.
 
         Raises:
             InputError: if there are too few images, or a `penalty_weight` has no penalty.
         """
-        architecture = ARCHITECTURES[self.arch]
+        architecture = architecture or ARCHITECTURES[self.arch]
         num_images = min(available, architecture.num_images or available)
-        config = self._with_defaults(self._regularizers())
+        config = self._with_defaults(self._regularizers(architecture))
         config = config._with_defaults(vars(architecture) | {"num_images": num_images})
         if config.penalty != "none":
-            config = config._with_defaults({"penalty_weight": PENALTIES[config.penalty]().weight})
+            default = architecture.default_penalty(config.penalty)
+            config = config._with_defaults({"penalty_weight": default.weight})
         elif config.penalty_weight is not None:
             weight = config.penalty_weight
             raise InputError(f"--penalty_weight={weight}: expected together with a --penalty.")
@@ -147,11 +149,10 @@ class Config:
                 raise InputError(f"{given}: expected at most the number of images, {limit}.")
         return config
 
-    def _regularizers(self):
+    def _regularizers(self, architecture):
         """The defaults of `penalty`, `spectral_norm` and `weight_clip`."""
         if any(getattr(self, name) is not None for name in NO_REGULARIZERS):
             return NO_REGULARIZERS
-        architecture = ARCHITECTURES[self.arch]
         return NO_REGULARIZERS | (
             architecture.regularizers.get(self.loss)
             or LOSSES[self.loss].regularizers

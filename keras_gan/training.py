@@ -1,5 +1,6 @@
 """`run(config)`: what `python train.py` does: train or resume in a run directory, and export."""
 
+import dataclasses
 import importlib.util
 import math
 import sys
@@ -10,7 +11,6 @@ from keras_gan.config import STEPS_PER_EXECUTION
 from keras_gan.files import read_history
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
-from keras_gan.penalties import PENALTIES
 from keras_gan.run_directory import RunDirectory
 
 start_tensorflow = configure_tensorflow  # its name in 0.1
@@ -91,12 +91,15 @@ def build(config, images, architecture=None):
         discriminator = constrain(discriminator, **constraints)
     options = {"latent": config.latent, "ema_decay": config.ema_decay or None}
     gan = GAN(generator, discriminator, seed=config.seed, **options)
-    penalty = PENALTIES.get(config.penalty)
+    penalty = None
+    if config.penalty != "none":
+        default = architecture.default_penalty(config.penalty)
+        penalty = dataclasses.replace(default, weight=config.penalty_weight)
     gan.compile(
         architecture.optimizer(config.g_lr),
         architecture.optimizer(config.d_lr),
         LOSSES[config.loss](label_smoothing=config.label_smoothing),
-        penalty=penalty and penalty(config.penalty_weight, architecture.penalty_one_in),
+        penalty=penalty,
         d_steps=config.d_steps,
         simultaneous=config.simultaneous,
         steps_per_execution=math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),

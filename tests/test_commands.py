@@ -330,7 +330,7 @@ assert np.array_equal(first, draw(64, 0)) and not np.array_equal(first, draw(64,
 assert np.array_equal(first, model.sample(64, 0)["images"])
 serve = model.signatures["serving_default"]
 for n in (1, 3, 70):
-    z = tf.random.normal([n, 16])
+    z = tf.random.normal([n, 74])
     images = serve(z=z)["images"]
     assert images.shape == (n, 28, 28, 1)
     assert np.array_equal(images, serve(z)["images"])

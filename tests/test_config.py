@@ -128,10 +128,10 @@ def test_differences_name_flags_but_not_those_that_may_change():
     assert other.differences(settings) == ["--g_lr=0.1", "--seed=0"]
     # A record of a version that did not have a field yet.
     del settings["num_images"], settings["latent"]
-    assert other.differences(settings) == ["--g_lr=0.1", "--seed=0"]
     # Its latents were those of the architecture.
-    other = Config(g_lr=0.1, latent="categorical").resolve(1000)
-    assert other.differences(settings) == ["--latent=normal"]
+    assert other.differences(settings) == ["--latent=normal", "--g_lr=0.1", "--seed=0"]
+    other = Config(g_lr=0.1, latent="normal").resolve(1000)
+    assert other.differences(settings) == []
     assert Config(arch="maxout").resolve(1000).differences({"arch": "maxout"}) == []
 
 

@@ -28,7 +28,7 @@ ALLOWED = {
     "networks.mlp": {"backend"},
     "networks.dcgan": {"backend"},
     "networks.maxout": {"backend", "optimizers"},
-    "networks": {"backend", "networks.dcgan", "networks.maxout", "networks.mlp"},
+    "networks": {"backend", "networks.dcgan", "networks.maxout", "networks.mlp", "penalties"},
     "config": {"data", "losses", "networks", "penalties", "seeds"},
     "run_directory": {"files"},
     "export": {"backend", "files", "images"},
@@ -49,7 +49,7 @@ ALLOWED = {
     "callbacks": {"checkpoint", "evaluation", "evaluation.scores", "files", "images", "plots"},
     "training": {
         "backend", "callbacks", "config", "data", "files", "layers", "losses", "model", "networks",
-        "penalties", "run_directory",
+        "run_directory",
     },
     "commands": {"files", "run_directory"},
     "evaluate": {"commands", "data", "files", "evaluation", "evaluation.network", "run_directory"},

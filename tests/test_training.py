@@ -12,7 +12,7 @@ from keras_gan.config import Config
 from keras_gan.layers import Clip, SpectralNormalization
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES, Architecture
-from keras_gan.penalties import PENALTIES
+from keras_gan.penalties import PENALTIES, R1, WassersteinGradientPenalty
 
 REGULARIZERS = itertools.cycle(
     [*({"penalty": name} for name in PENALTIES), {"spectral_norm": True}, {"weight_clip": 0.01}]
@@ -77,6 +77,7 @@ def test_settings_reach_the_model(digits):
         loss="non_saturating",
         batch_size=7,
         latent_dim=5,
+        latent="normal",
         d_steps=2,
         simultaneous=True,
         g_lr=0.25,
@@ -105,9 +106,19 @@ def test_settings_reach_the_model(digits):
     assert plain.ema_generator is None
     assert plain.penalty is None
     assert not any(isinstance(x, SpectralNormalization) for x in plain.discriminator.layers)
-    quarter = dataclasses.replace(ARCHITECTURES["dcgan"], penalty_one_in=4)
-    gan = training.build(Config().resolve(1000), digits[:1000], quarter)
-    assert gan.penalty == PENALTIES["r1"](3.0, one_in=4)
+
+
+def test_the_penalty_is_the_architectures_with_the_weight_of_the_flag(digits):
+    def penalty(architecture=None, **flags):
+        config = Config(**flags).resolve(1000, architecture)
+        return training.build(config, digits[:1000], architecture).penalty
+
+    assert penalty() == R1(1.0, one_in=4)
+    assert penalty(penalty_weight=2.0) == R1(2.0, one_in=4)
+    assert penalty(penalty="wgan_gp") == WassersteinGradientPenalty(10.0)
+    assert penalty(arch="mlp", loss="hinge") == R1(3.0)
+    half = dataclasses.replace(ARCHITECTURES["mlp"], penalties={"r1": R1(5.0, one_in=2)})
+    assert penalty(half, arch="mlp", loss="hinge") == R1(5.0, one_in=2)
 
 
 def test_initial_weights_follow_from_the_seed(digits):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from keras_gan.backend import keras
 from keras_gan.networks import dcgan, maxout, mlp
+from keras_gan.penalties import PENALTIES, R1, GradientPenalty
 
 
 def adam(learning_rate, beta_2=0.999):
@@ -18,7 +19,8 @@ class Architecture:
     """Builders of two networks, and their defaults for the fields of `Config` of the same names.
 
     `penalty` is the default for every loss that has no `regularizers` of its own. The field
-    `regularizers` has exceptions: a loss -> fields of `Config`.
+    `regularizers` has exceptions: a loss -> fields of `Config`. `penalties` has the penalties whose
+    defaults are other than those of their classes, by name.
     """
 
     generator: Callable  # (latent_dim, image_shape) -> keras.Model
@@ -33,10 +35,14 @@ class Architecture:
     num_images: int | None = None  # at most
     simultaneous: bool = False
     penalty: str = "none"
-    penalty_one_in: int = 1  # `one_in` of the gradient penalty
+    penalties: dict[str, GradientPenalty] = dataclasses.field(default_factory=dict)
     regularizers: dict[str, dict] = dataclasses.field(default_factory=dict)
     latent: str = "normal"  # a key of keras_gan.seeds.LATENTS
     initialize: Callable | None = None  # (generator, images uint8): sets initial weights from them
+
+    def default_penalty(self, name):
+        """The `GradientPenalty` of this name, with its default weight."""
+        return self.penalties.get(name) or PENALTIES[name]()
 
 
 ARCHITECTURES = {
@@ -57,9 +63,13 @@ ARCHITECTURES = {
         functools.partial(adam, beta_2=0.99),
         epochs=8,
         batch_size=32,
+        # Ten kinds of digits lie apart. What a continuous latent makes between them is no digit.
+        latent="categorical",
+        latent_dim=74,
         ema_decay=0.999,
         simultaneous=True,
         penalty="r1",
+        penalties={"r1": R1(1.0, one_in=4)},
     ),
     "maxout": Architecture(
         maxout.generator,

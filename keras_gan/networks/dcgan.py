@@ -17,7 +17,7 @@ def _init():
     return keras.initializers.RandomNormal(stddev=0.02)  # section 4
 
 
-def generator(latent_dim, image_shape, channels=CHANNELS, convolutions=0):
+def generator(latent_dim, image_shape, channels=CHANNELS, convolutions=1):
     """Latents [n, latent_dim] -> images [n, *image_shape] in [-1, 1], H and W multiples of 4.
 
     `convolutions` of 3 x 3 come before the first upsampling.
