@@ -1,6 +1,7 @@
 """What the commands share: the flags for drawing images, and errors in one line."""
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -82,6 +83,8 @@ def import_tensorflow_quietly():
     os.dup2(nowhere, 2)
     try:
         importlib.import_module("tensorflow")
+        # What a state lacks is said in a line, not in one for each variable.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

@@ -299,6 +299,21 @@ def test_a_history_without_its_states_is_not_overwritten(run_dir, tiny_npz, comm
     assert tree(run) == before
 
 
+def test_the_states_of_another_model_are_left_alone(run_dir, tiny_npz, command, tmp_path):
+    """As of a version whose networks were others: the settings are the same."""
+    run = shutil.copytree(run_dir, tmp_path / "run")
+    record = json.loads((run / "config.json").read_text())
+    record["settings"]["latent_dim"] = 20
+    (run / "config.json").write_text(json.dumps(record))
+    before = tree(run)
+    flags = [f"--data_path={tiny_npz}", f"--model_dir={run}", *SCORED, "--latent_dim=20"]
+    done = command("train.py", *flags, "--epochs=3")
+    assert done.returncode == 1
+    expected = f"train.py: {run}/checkpoints/ckpt-2: the state of another model."
+    assert done.stderr.strip() == expected
+    assert tree(run) == before
+
+
 def test_a_directory_deleted_during_the_training(tiny_npz, tmp_path):
     run, err = tmp_path / "run", tmp_path / "err"
     flags = [f"--data_path={tiny_npz}", "--arch=mlp", f"--model_dir={run}", *SMALL]
