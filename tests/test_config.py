@@ -8,6 +8,7 @@ from keras_gan import InputError
 from keras_gan.config import Config
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
+from keras_gan.penalties import PENALTIES
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,15 @@ def test_resolve_takes_what_is_open_from_the_architecture():
 def test_resolve_gives_a_penalty_its_own_weight():
     assert Config(penalty="wgan_gp").resolve(100).penalty_weight == 10
     assert Config(penalty="wgan_gp", penalty_weight=3.0).resolve(100).penalty_weight == 3
+
+
+def test_the_help_names_every_default_weight():
+    metadata = next(f.metadata for f in dataclasses.fields(Config) if f.name == "penalty_weight")
+    for name, penalty in PENALTIES.items():
+        assert f"{name} {penalty().weight:g}" in metadata["help"]
+    for arch, architecture in ARCHITECTURES.items():
+        for name, penalty in architecture.penalties.items():
+            assert f"{arch}: {name} {penalty.weight:g}" in metadata["help"]
 
 
 def regularizers(arch="dcgan", loss="lsgan", **given):
