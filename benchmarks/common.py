@@ -23,7 +23,7 @@ BEFORE = {
 }
 # It had half the channels when the study and the changed recipes were trained.
 NARROW = BEFORE | {
-    "generator": functools.partial(dcgan.generator, channels=16, convolutions=0),
+    "generator": functools.partial(BEFORE["generator"], channels=16),
     "discriminator": functools.partial(dcgan.discriminator, channels=16),
 }
 

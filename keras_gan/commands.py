@@ -83,7 +83,7 @@ def import_tensorflow_quietly():
     os.dup2(nowhere, 2)
     try:
         importlib.import_module("tensorflow")
-        # What a state lacks is said in a line, not in one for each variable.
+        # It would list every variable that a state of another model lacks.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     finally:
         os.dup2(stderr, 2)

@@ -19,8 +19,8 @@ class Architecture:
     """Builders of two networks, and their defaults for the fields of `Config` of the same names.
 
     `penalty` is the default for every loss that has no `regularizers` of its own. The field
-    `regularizers` has exceptions: a loss -> fields of `Config`. `penalties` has the penalties whose
-    defaults are other than those of their classes, by name.
+    `regularizers` has exceptions: a loss -> fields of `Config`. The field `penalties` overrides the
+    default of a penalty: its name -> a `GradientPenalty`.
     """
 
     generator: Callable  # (latent_dim, image_shape) -> keras.Model
@@ -63,7 +63,7 @@ ARCHITECTURES = {
         functools.partial(adam, beta_2=0.99),
         epochs=8,
         batch_size=32,
-        # Ten kinds of digits lie apart. What a continuous latent makes between them is no digit.
+        # With normal numbers alone, G also draws images between two digits, which are no digits.
         latent="categorical",
         latent_dim=74,
         ema_decay=0.999,
