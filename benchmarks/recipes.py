@@ -26,9 +26,9 @@ TABLE = ROOT / "benchmarks" / "recipes.csv"  # recipe, seed, seconds, images, an
 SCORES = {"fid": math.inf, "classifier_score": 1.0, "precision": 0.0, "recall": 0.0}
 
 
-def with_dropout(image_shape):
+def with_dropout(image_shape, channels):
     layers = [keras.Input(image_shape)]
-    for layer in NARROW["discriminator"](image_shape).layers:
+    for layer in networks.dcgan.discriminator(image_shape, channels).layers:
         layers.append(layer)
         if isinstance(layer, keras.layers.LeakyReLU):
             layers.append(keras.layers.Dropout(0.3))

@@ -11,8 +11,8 @@ __version__ = "0.2.0"
 # What the library offers: classes and where they live, and modules. Imported at first use.
 _CLASSES = {"GAN": "keras_gan.model", "Config": "keras_gan.config"}
 _MODULES = (
-    "backend", "callbacks", "checkpoint", "config", "data", "evaluation", "export", "files",
-    "images", "layers", "losses", "model", "networks", "optimizers", "penalties", "plots",
+    "augment", "backend", "callbacks", "checkpoint", "config", "data", "evaluation", "export",
+    "files", "images", "layers", "losses", "model", "networks", "optimizers", "penalties", "plots",
     "run_directory", "seeds", "training",
 )  # fmt: skip
 

@@ -13,9 +13,11 @@ import numpy as np
 
 from keras_gan import InputError, files
 from keras_gan.checkpoint import Checkpoint, StopOnSignal, diverged, require_sound
-from keras_gan.evaluation import PAIRS, Samples, scores
+from keras_gan.evaluation import PAIRS, Samples, default_network, scores
 from keras_gan.images import to_uint8, write_grid
 from keras_gan.plots import draw_curves
+
+MAX_GRID = 2048
 
 
 class SampleGrid(keras.callbacks.Callback):
@@ -23,7 +25,8 @@ class SampleGrid(keras.callbacks.Callback):
 
     Args:
         directory: made if it does not exist.
-        num_images, seed: as in `GAN.generate`.
+        num_images, seed: as in `GAN.generate`. Fewer are drawn if the grid would be larger than
+            MAX_GRID pixels a side.
     """
 
     def __init__(self, directory, num_images=64, seed=0):
@@ -36,11 +39,47 @@ class SampleGrid(keras.callbacks.Callback):
         self.directory.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        images = self.model.generate(self.num_images, seed=self.seed)
+        height, width = self.model.generator.output_shape[1:3]
+        side = max(1, MAX_GRID // max(height, width))
+        images = self.model.generate(min(self.num_images, side**2), seed=self.seed)
         write_grid(self.directory / f"epoch-{epoch + 1:04d}.png", to_uint8(images))
 
 
-class FrechetDistance(keras.callbacks.Callback):
+class _Distance(keras.callbacks.Callback):
+    """Adds a distance of samples to real images to the logs of an epoch.
+
+    `History`, `Checkpoint` and `keras.callbacks.EarlyStopping(..., mode="min")` can use it. Epochs
+    without a measurement do not have it: so does Keras with `validation_freq`. It is infinite if
+    the samples can't be scored, as they are all alike.
+
+    Args: see `FrechetDistance`.
+    """
+
+    def __init__(self, images, every, num_images, seed):
+        super().__init__()
+        if every < 1:
+            raise InputError(f"every={every}: expected at least 1.")
+        self.every = every
+        self.num_images = num_images
+        self.seed = seed
+        self.shape = tuple(images.shape[1:])
+
+    def on_train_begin(self, logs=None):
+        shape = self.model.generator.output_shape[1:]
+        if shape != self.shape:
+            shapes = f"The model generates images of shape {shape}, the real ones have {self.shape}"
+            raise InputError(f"{shapes}: {self.name} needs the same.")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every == 0:
+            images = self.model.generate(self.num_images, seed=self.seed)
+            try:
+                logs[self.name] = self.distance(images)
+            except InputError:
+                logs[self.name] = math.inf
+
+
+class FrechetDistance(_Distance):
     """Adds `fid`, the Frechet distance of samples to real images, to the logs of an epoch.
 
     `History`, `Checkpoint` and `keras.callbacks.EarlyStopping("fid", mode="min")` can use it.
@@ -58,34 +97,42 @@ class FrechetDistance(keras.callbacks.Callback):
             When `fit` begins: if the model generates images of another shape.
     """
 
+    name = "fid"
+
     def __init__(self, images, every=1, num_images=2000, seed=0, network=None):
-        super().__init__()
-        if every < 1:
-            raise InputError(f"every={every}: expected at least 1.")
-        self.every = every
-        self.num_images = num_images
-        self.seed = seed
-        self.network = network
-        self.shape = tuple(images.shape[1:])
-        self.real = Samples(images, network).head(PAIRS).moments
+        super().__init__(images, every, num_images, seed)
+        self.network = network or default_network()
+        self.network.check(self.shape)  # before `Samples` copies the images
+        self.real = Samples(images, self.network).head(PAIRS).moments
         features = len(self.real[0])
         if num_images <= features:
             raise InputError(f"num_images={num_images}: expected more than {features} features.")
 
-    def on_train_begin(self, logs=None):
-        shape = self.model.generator.output_shape[1:]
-        if shape != self.shape:
-            shapes = f"The model generates images of shape {shape}, the real ones have {self.shape}"
-            raise InputError(f"{shapes}: fid needs the same.")
+    def distance(self, images):
+        return scores.frechet_distance(self.real, Samples(images, self.network).moments)
 
-    def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every == 0:
-            images = self.model.generate(self.num_images, seed=self.seed)
-            try:
-                fake = Samples(images, self.network).moments
-                logs["fid"] = scores.frechet_distance(self.real, fake)
-            except InputError:
-                logs["fid"] = math.inf
+
+class SlicedWasserstein(_Distance):
+    """Adds `swd`, the mean of `scores.sliced_wasserstein` over its levels, to the logs of an epoch.
+
+    It needs no feature network: it is for images that `FrechetDistance` can't score.
+
+    Args:
+        images: the real ones, uint8 [N, H, W, C], 7 x 7 pixels at least.
+        every, num_images, seed: as of `FrechetDistance`. At most N images are drawn.
+    """
+
+    name = "swd"
+
+    def __init__(self, images, every=1, num_images=2000, seed=0):
+        super().__init__(images, every, min(num_images, len(images)), seed)
+        spread = np.linspace(0, len(images) - 1, self.num_images).astype(int)
+        self.real = np.asarray(images[spread])
+        self.distance(self.real)  # an InputError if they are too small
+
+    def distance(self, images):
+        levels = scores.sliced_wasserstein(self.real, Samples(images).images, patches=2**15)
+        return float(np.mean([*levels.values()]))
 
 
 class History(keras.callbacks.Callback):
@@ -160,7 +207,7 @@ def in_order(callbacks):
     of other modules keep their order.
     """
     ranks = {
-        **{TerminateOnNonFinite: -2, FrechetDistance: -1, Curves: 1, SampleGrid: 1},
+        **{TerminateOnNonFinite: -2, _Distance: -1, Curves: 1, SampleGrid: 1},
         **{Checkpoint: 2, StopOnSignal: 3},
     }
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from keras_gan import InputError, files
 
+SCORES = ("fid", "swd")  # what tells the best epoch: the first of them that is in its logs
 # With larger trained weights the layers saturate, and no later step mends that.
 LARGEST_WEIGHT = 1_000
 _STATE = re.compile(r"(ckpt-(\d+)(?:-(\d+))?)\.index")
@@ -26,7 +27,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     The state: both networks and optimisers, `epoch` (epochs done), `steps` (done in the next one)
     and `seconds` (spent in `fit`). Its name in `directory` is ckpt-EPOCH, or ckpt-EPOCH-STEPS. The
-    one with the lowest `fid` in the logs is kept too, in the folder `best`. To resume:
+    one with the lowest `fid` (or `swd`) in the logs is kept too, in the folder `best`. To resume:
 
         checkpoint = Checkpoint(gan, "checkpoints")
         checkpoint.restore()
@@ -46,7 +47,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._epoch = tf.Variable(0, dtype=tf.int64)
         self._steps = tf.Variable(0, dtype=tf.int64)
         self._seconds = tf.Variable(0.0, dtype=tf.float64)
-        self._fid = tf.Variable(math.inf, dtype=tf.float64)  # the lowest so far
+        self._fid = tf.Variable(math.inf, dtype=tf.float64)  # the lowest score so far
         # The sums of the metrics over the steps done.
         self._sums = [tf.Variable(variable) for variable in _metrics(model)]
         self._required = {"model": model, "epoch": self._epoch, "seconds": self._seconds}
@@ -121,8 +122,9 @@ class Checkpoint(keras.callbacks.Callback):
         for variable in (self._steps, *self._sums):
             variable.assign(tf.zeros_like(variable))
         name = f"ckpt-{self.epoch}"
-        if (logs or {}).get("fid", math.inf) < self._fid:
-            self._fid.assign(logs["fid"])
+        score = next((logs[name] for name in SCORES if name in (logs or {})), math.inf)
+        if score < self._fid:
+            self._fid.assign(score)
             self._save(self.directory / "best" / name, max_to_keep=1)
         self._save(self.directory / name, self.max_to_keep)
 

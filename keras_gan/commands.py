@@ -19,7 +19,7 @@ def define_drawing_flags(num_images):
     """Defines the flags of a command that draws images from a run, by default `num_images`."""
     most = 2**31 - 1
     flags.DEFINE_string("model_dir", None, "A run directory, or the folder of a SavedModel.")
-    flags.DEFINE_enum("checkpoint", "last", tuple(EXPORTS), "The last epoch, or the best by fid.")
+    flags.DEFINE_enum("checkpoint", "last", tuple(EXPORTS), "The last epoch, or the best one.")
     flags.DEFINE_integer("num_images", num_images, "How many to draw.", 1, most)
     flags.DEFINE_integer("seed", 0, "The same seed draws the same images.", 0, most)
 

@@ -5,7 +5,8 @@ import functools
 import math
 
 from keras_gan import InputError
-from keras_gan.data import DATASETS
+from keras_gan.augment import AUGMENTATIONS
+from keras_gan.data import DATASETS, pictures
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 from keras_gan.penalties import PENALTIES
@@ -25,6 +26,11 @@ def _at_least(low, at_most=2**31 - 1):
 _POSITIVE = (lambda value: 0 < value < math.inf, "a positive number")
 _SIZE = (lambda value: 0 <= value < math.inf, "0 or a positive number")
 _SHARE = (lambda value: 0 <= value < 1, "0 <= value < 1")
+
+
+def _some_of(names):
+    valid = lambda text: text == "none" or set(text.split(",")) <= set(names)  # noqa: E731
+    return valid, f"none, or some of {','.join(names)}"
 
 
 def _setting(default, help, limits=None, choices=None, identity=True):
@@ -51,7 +57,22 @@ class Config:
     loss: str = _setting("lsgan", "Adversarial loss.", choices=tuple(LOSSES))
     # Other data is noticed by the SHA-256 of the pixels, not by these two.
     dataset: str = _option("auto", "auto: data_path, MNIST or synthetic.", choices=tuple(DATASETS))
-    data_path: str | None = _option(None, "A .npz, a folder with MNIST's IDX files, or of images.")
+    data_path: str | None = _option(
+        None, "A folder or .zip of pictures, a .npz, a .npy, or a folder with MNIST's IDX files."
+    )
+    image_size: str | None = _option(
+        None, "Scale and crop pictures: 64, or 64x48 for 64 rows of 48 pixels."
+    )
+    background: str = _option("white", "The colour behind transparent pictures.")
+    cache_dir: str | None = _option(
+        None, "Where decoded pictures are kept (default: keras_gan in Keras' home)."
+    )
+    mirror: bool = _setting(False, "Turn left and right in half of the images.")
+    augment: str = _setting(
+        "none",
+        "Change images before D sees them, for few images: color,translation,cutout or some of it.",
+        _some_of(AUGMENTATIONS),
+    )
     num_images: int | None = _setting(
         None, "Use only the first N images (default: all; maxout: at most 50000).", _at_least(1)
     )
@@ -62,6 +83,12 @@ class Config:
     batch_size: int | None = _setting(None, "Images per discriminator update.", _at_least(1))
     latent_dim: int | None = _setting(
         None, "Size of the latent vector.", _at_least(1, at_most=65_536)
+    )
+    channels: int | None = _setting(
+        None,
+        "Channels of the layers next to the image; further in they double, up to 256. Only dcgan "
+        "has them.",
+        _at_least(1, at_most=4096),
     )
     latent: str | None = _setting(
         None,
@@ -113,6 +140,9 @@ class Config:
             limits = field.metadata["limits"]
             if limits and value is not None and not limits[0](value):
                 raise InputError(f"--{field.name}={value}: expected {limits[1]}.")
+        pictures.parse_color(self.background)
+        if self.image_size:
+            pictures.parse_size(self.image_size)
         try:
             LOSSES[self.loss](label_smoothing=self.label_smoothing)
         except ValueError as error:
@@ -127,7 +157,8 @@ class Config:
         `Architecture`, by default the one that `arch` names.
 
         Raises:
-            InputError: if there are too few images, or a `penalty_weight` has no penalty.
+            InputError: if there are too few images, a `penalty_weight` has no penalty, or the
+                architecture has no channels.
         """
         architecture = architecture or ARCHITECTURES[self.arch]
         num_images = min(available, architecture.num_images or available)
@@ -139,6 +170,8 @@ class Config:
         elif config.penalty_weight is not None:
             weight = config.penalty_weight
             raise InputError(f"--penalty_weight={weight}: expected together with a --penalty.")
+        if config.channels and not architecture.channels:
+            raise InputError(f"--channels={config.channels}: --arch={config.arch} has no channels.")
         steps = max(1, config.num_images // (config.batch_size * config.d_steps))
         if steps > 4:
             steps -= steps % 4  # several per call; the next epoch begins with the images left over

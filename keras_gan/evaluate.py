@@ -29,7 +29,7 @@ def define_flags():
         ("data_path", "Where the real images are, as for train.py."),
         (
             "feature_network",
-            "A .keras file: images in [-1, 1] -> features (default: mnist-cnn-v1).",
+            "inception, or a .keras file: images in [-1, 1] -> features (default: mnist-cnn-v1).",
         ),
         ("output", "Where to write (default: evaluation.json, in the run or beside the images)."),
     ):

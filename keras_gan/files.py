@@ -71,9 +71,9 @@ def disk_error(error, path):
     return None
 
 
-def remove_temporaries(folder):
+def remove_temporaries(folder, name="*"):
     """Removes what `scratch` has left behind in a folder when its process was killed."""
-    for path in folder.glob("*.[0-9]*.tmp"):
+    for path in folder.glob(f"{name}.[0-9]*.tmp"):
         remove(path)
 
 

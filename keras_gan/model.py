@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gan import InputError, export, layers, optimizers, seeds  # noqa: F401 (registers)
+from keras_gan.augment import AUGMENTATIONS
 from keras_gan.losses import LOSSES, AdversarialLoss
 from keras_gan.penalties import PENALTIES, GradientPenalty
 
@@ -71,6 +72,7 @@ class GAN(keras.Model):
         penalty=None,
         d_steps=1,
         simultaneous=False,
+        augment=(),
         **kwargs,
     ):
         """Configures `fit`.
@@ -85,12 +87,15 @@ class GAN(keras.Model):
                 they hold one image each, some the same.
             simultaneous: take both gradients from one forward pass (if d_steps > 1: the last
                 one), as in the authors' code. Algorithm 1, the default, alternates.
+            augment: keys of `keras_gan.augment.AUGMENTATIONS`: how images are changed, in this
+                order, before D sees them in a training step.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` of `keras.Model.compile`.
 
         Raises:
-            ValueError: if the loss or penalty is unknown, one optimiser is given twice or has
-                `use_ema`, d_steps is below 1, there is a penalty and batch normalisation in the
-                discriminator, or a `tf.distribute` strategy has more than one replica.
+            ValueError: if the loss, penalty or augmentation is unknown, one optimiser is given
+                twice or has `use_ema`, d_steps is below 1, there is a penalty and batch
+                normalisation in the discriminator, or a `tf.distribute` strategy has more than one
+                replica.
         """
         loss = _named("loss", loss, LOSSES, AdversarialLoss)
         if penalty is not None:
@@ -98,6 +103,8 @@ class GAN(keras.Model):
             _check_independence(self.discriminator)
         if d_steps < 1:
             raise ValueError(f"d_steps={d_steps}: expected at least 1.")
+        if not set(augment) <= set(AUGMENTATIONS):
+            raise ValueError(f"augment={augment}: expected some of {list(AUGMENTATIONS)}.")
         replicas = self.distribute_strategy.num_replicas_in_sync
         if replicas > 1:  # their gradients would be summed, and their latents the same
             advice = "build the GAN outside the scope of the tf.distribute strategy"
@@ -120,6 +127,7 @@ class GAN(keras.Model):
         self.penalty = penalty
         self.d_steps = d_steps
         self.simultaneous = simultaneous
+        self.augment = list(augment)
         self._execution = kwargs
 
     @property
@@ -151,37 +159,48 @@ class GAN(keras.Model):
             else:
                 self._update_discriminator(real, z, seed)
         if not self.simultaneous:
-            z, _ = self._draw(real, self.d_steps)
-            self._update_generator(real, z)
+            self._update_generator(real, *self._draw(real, self.d_steps))
         self.step.assign_add(1)
         self._update_moving_average()
         return self.get_metrics_result()
 
     def _draw(self, real, k):
-        """Draws latents and the penalty's seed for update k of this step, and seeds dropout."""
+        """Draws latents and a seed for update k of this step, and seeds dropout."""
         seeds.seed_layers([self.generator, self.discriminator], self.seed, self.step, k)
         z = self._latents_like(real, seeds.TRAIN, self.step, k)
         return z, seeds.fold(self.seed, seeds.PENALTY, self.step, k)
 
+    def _augmented(self, images, seed, side):
+        """What D sees of images in a training step; `side` is 0 for real ones, else 1."""
+        for i, name in enumerate(self.augment):
+            # A penalty has used the seed itself, and 1.
+            number = 2 + 2 * i + side
+            draw = tf.random.experimental.stateless_fold_in(seed, number)
+            images = AUGMENTATIONS[name](images, draw)
+        return images
+
     def _update_discriminator(self, real, z, seed):
-        fake = _without_side_effects(self.generator, z)
+        real = self._augmented(real, seed, 0)
+        fake = self._augmented(_without_side_effects(self.generator, z), seed, 1)
         with tf.GradientTape() as tape:
             loss, *_ = self._discriminator_loss(real, fake, seed)
         _descend(loss, self.discriminator, self.d_optimizer, tape)
 
-    def _update_generator(self, real, z):
+    def _update_generator(self, real, z, seed):
         real_logits = None
         if self.adversarial_loss.relativistic:
+            real = self._augmented(real, seed, 0)
             real_logits = _at_least_float32(_without_side_effects(self.discriminator, real))
         with tf.GradientTape() as tape:
-            fake = self.generator(z, training=True)
+            fake = self._augmented(self.generator(z, training=True), seed, 1)
             fake_logits = _at_least_float32(_without_side_effects(self.discriminator, fake))
             loss = self._generator_loss(fake_logits, real_logits)
         _descend(loss, self.generator, self.g_optimizer, tape)
 
     def _update_both(self, real, z, seed):
+        real = self._augmented(real, seed, 0)
         with tf.GradientTape() as g_tape:
-            fake = self.generator(z, training=True)
+            fake = self._augmented(self.generator(z, training=True), seed, 1)
             with tf.GradientTape() as d_tape:
                 d_loss, fake_logits, real_logits = self._discriminator_loss(real, fake, seed)
             g_loss = self._generator_loss(fake_logits, real_logits)
@@ -294,7 +313,7 @@ class GAN(keras.Model):
     def get_compile_config(self):
         if not self.compiled:
             return None
-        names = ("g_optimizer", "d_optimizer", "penalty", "d_steps", "simultaneous")
+        names = ("g_optimizer", "d_optimizer", "penalty", "d_steps", "simultaneous", "augment")
         settings = {name: getattr(self, name) for name in names}
         settings |= {"loss": self.adversarial_loss, **self._execution}
         return keras.saving.serialize_keras_object(settings)

@@ -35,7 +35,8 @@ def run(config, on_checked=lambda: None):
     """
     if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise InputError("--tensorboard: it is not installed: pip install tensorboard.")
-    source = data.load(config.dataset, config.data_path)
+    options = {name: getattr(config, name) for name in ("image_size", "background", "cache_dir")}
+    source = data.load(config.dataset, config.data_path, **options)
     config = config.resolve(len(source.images))
     source = source.first(config.num_images)
     default = f"runs/{source.name}-{config.arch}-{config.loss}"
@@ -82,10 +83,11 @@ def build(config, images, architecture=None):
     architecture = architecture or ARCHITECTURES[config.arch]
     shape = images.shape[1:]
     keras.utils.set_random_seed(config.seed)  # the initial weights
-    generator = architecture.generator(config.latent_dim, shape)
+    width = {"channels": config.channels} if config.channels else {}
+    generator = architecture.generator(config.latent_dim, shape, **width)
     if architecture.initialize:
         architecture.initialize(generator, images)
-    discriminator = architecture.discriminator(shape)
+    discriminator = architecture.discriminator(shape, **width)
     constraints = {"spectral_norm": config.spectral_norm, "weight_clip": config.weight_clip}
     if any(constraints.values()):
         discriminator = constrain(discriminator, **constraints)
@@ -102,6 +104,7 @@ def build(config, images, architecture=None):
         penalty=penalty,
         d_steps=config.d_steps,
         simultaneous=config.simultaneous,
+        augment=[] if config.augment == "none" else config.augment.split(","),
         steps_per_execution=math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),
     )
     return gan
@@ -143,10 +146,11 @@ def _fit(gan, images, config, directory, checkpoint):
         try:
             chosen.append(callbacks.FrechetDistance(images, every=config.fid_every))
         except InputError as error:
-            print(f"Training without fid. {error}")
+            print(f"Training with swd for fid. {error}")
+            chosen.append(callbacks.SlicedWasserstein(images, every=config.fid_every))
     if config.tensorboard:
         chosen.append(keras.callbacks.TensorBoard(str(directory.logs)))
-    order = {"seed": config.seed, "minibatches": config.d_steps}
+    order = {"seed": config.seed, "minibatches": config.d_steps, "mirror": config.mirror}
     with stop:
         while not _finished(config, checkpoint):
             # The epoch in which a training was interrupted has fewer steps left than the others.

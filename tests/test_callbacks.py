@@ -13,8 +13,8 @@ from conftest import picture
 from test_model import dataset, equal, images, small_gan, state
 
 import keras_gan
-from keras_gan import InputError, callbacks, files
-from keras_gan.evaluation import FeatureNetwork, scores
+from keras_gan import GAN, InputError, callbacks, files
+from keras_gan.evaluation import FeatureNetwork, Samples, scores
 
 
 def test_sample_grid_writes_the_same_latents_each_epoch(tmp_path):
@@ -572,3 +572,56 @@ def test_order_of_callbacks(tmp_path):
 
     mine = Mine(gan, tmp_path)
     assert callbacks.in_order([mine, stop]) == [stop, mine]
+
+
+# The sliced Wasserstein distance
+
+
+def gan_of(size):
+    generator = keras.Sequential([keras.Input([3]), keras.layers.Dense(size**2, "tanh")])
+    generator.add(keras.layers.Reshape([size, size, 1]))
+    discriminator = keras.Sequential([keras.Input([size, size, 1]), keras.layers.Flatten()])
+    discriminator.add(keras.layers.Dense(1))
+    gan = GAN(generator, discriminator)
+    gan.compile("adam", "adam")
+    return gan
+
+
+def test_sliced_distance_stands_in_the_logs_and_tells_the_best(tmp_path):
+    real = np.random.default_rng(0).integers(0, 256, [40, 8, 8, 1], np.uint8)
+    gan, history = gan_of(8), tmp_path / "history.csv"
+    distance = callbacks.SlicedWasserstein(real, every=2, num_images=30, seed=3)
+    checkpoint = callbacks.Checkpoint(gan, tmp_path / "checkpoints")
+    chosen = [callbacks.Curves(history, tmp_path / "curves.png"), checkpoint, distance]
+    chosen.append(callbacks.History(history))
+    dataset = tf.data.Dataset.from_tensors(real / 127.5 - 1)
+    logs = gan.fit(dataset, epochs=4, verbose=0, callbacks=callbacks.in_order(chosen)).history
+    spread = [i * 39 // 29 for i in range(30)]
+    levels = scores.sliced_wasserstein(
+        real[spread], Samples(gan.generate(30, seed=3)).images, patches=2**15
+    )
+    assert logs["swd"][1] == pytest.approx(np.mean([*levels.values()]), rel=1e-6)
+    assert [np.isnan(row["swd"]) for row in files.read_history(history)] == [True, False] * 2
+    best = 2 + 2 * int(np.argmin(logs["swd"]))
+    assert [path.name for path in (tmp_path / "checkpoints/best").glob("*.index")] == [
+        f"ckpt-{best}.index"
+    ]
+    assert picture(tmp_path / "curves.png").shape[:2] == (400, 1500)
+
+
+def test_sliced_distance_needs_images_of_the_models_shape():
+    with pytest.raises(InputError, match="images of 7 x 7 or more"):
+        callbacks.SlicedWasserstein(images(300))
+    real = np.random.default_rng(0).integers(0, 256, [40, 8, 8, 1], np.uint8)
+    with pytest.raises(InputError, match=r"shape \(4, 4, 1\), .* \(8, 8, 1\): swd needs the same"):
+        small_gan().fit(dataset(), verbose=0, callbacks=[callbacks.SlicedWasserstein(real)])
+
+
+def test_a_grid_has_a_largest_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "MAX_GRID", 20)
+    gan = gan_of(8)
+    grid = callbacks.SampleGrid(tmp_path)
+    grid.set_model(gan)
+    grid.on_train_begin()
+    grid.on_epoch_end(0)
+    assert picture(tmp_path / "epoch-0001.png").shape == (16, 16)

@@ -592,3 +592,47 @@ def test_synthetic_fallback_trains_with_a_warning(command, tmp_path):
     assert done.returncode == 1
     assert "--data_path=" in done.stderr
     assert not (tmp_path / "x").exists()
+
+
+# Pictures
+
+
+def test_a_folder_of_pictures(command, fresh_command, tmp_path):
+    """From pictures of mixed sizes and modes to a grid, colour, a score, and back again."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "icons"
+    folder.mkdir()
+    for i in range(30):
+        pixels = rng.integers(0, 256, [20 + i % 3, 18, 1 + i % 4], np.uint8).squeeze()
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    flags = [f"--data_path={folder}", f"--model_dir={tmp_path / 'run'}", "--arch=dcgan", *SCORED]
+    home = {"KERAS_HOME": str(tmp_path / "keras")}
+    done = command("train.py", *flags, **home)
+    assert done.returncode == 1
+    assert "pictures of 3 sizes: 20x18 (10), 21x18 (10), 22x18 (10): give --image" in done.stderr
+    flags += ["--image_size=16x24", "--augment=color,translation", "--mirror", "--channels=4"]
+    done = fresh_command("train.py", *flags, **home)
+    assert done.returncode == 0, done.stderr
+    assert "Training with swd for fid" in done.stdout
+    assert "of 30 pictures" not in done.stderr  # no progress where there is no terminal
+    assert all(float(row["swd"]) > 0 for row in history(tmp_path / "run"))
+    assert picture(tmp_path / "run/samples/epoch-0002.png").shape == (8 * 16, 8 * 24, 3)
+    assert exported_epoch(tmp_path / "run", "export-best") in (1, 2)
+    run = f"--model_dir={tmp_path / 'run'}"
+    done = command("sample.py", run, f"--output={tmp_path / 'x.npy'}", **home)
+    assert np.load(tmp_path / "x.npy").shape == (64, 16, 24, 3), done.stderr
+    # The run knows the size; for other images it is theirs.
+    data = f"--data_path={folder}"
+    for source in ([run], [f"--images={tmp_path / 'x.npy'}", data]):
+        sized = ["--metrics=swd", "--num_images=30"]
+        done = command("-m", "keras_gan.evaluate", *source, *sized, **home)
+        assert done.returncode == 0, done.stderr
+        assert "swd_16" in done.stdout
+    done = command("train.py", *flags, "--epochs=3", **home)
+    assert "Resuming" in done.stdout, done.stderr
+    for flag in ("--nomirror", "--augment=color", "--channels=8"):
+        done = command("train.py", *flags, flag, **home)
+        assert "holds a run with" in done.stderr
+        assert flag.removeprefix("--no").split("=")[0] in done.stderr

@@ -30,6 +30,11 @@ from keras_gan.penalties import PENALTIES
         ("penalty_weight", 0.0, "--penalty_weight=0.0: expected a positive number"),
         ("weight_clip", -1.0, "--weight_clip=-1.0: expected 0 or a positive number"),
         ("ema_decay", -0.1, "--ema_decay=-0.1: expected 0 <= value < 1"),
+        ("augment", "color,blur", "--augment=color,blur: expected none, or some of color,transl"),
+        ("augment", "", "--augment=: expected none, or some of color,translation,cutout"),
+        ("image_size", "big", "--image_size=big: expected 64, or 64x48"),
+        ("background", "whitish", "--background=whitish: expected a colour"),
+        ("channels", 0, "--channels=0: expected 1 <= value <= 4096"),
         ("seed", -1, "--seed=-1: expected 0 <= value <= 2147483647"),
     ],
 )
@@ -46,7 +51,8 @@ def test_resolve_takes_what_is_open_from_the_architecture():
     assert (config.g_lr, config.d_lr, config.ema_decay) == (0.3, 0.05, 0.0)
     assert config.steps_per_epoch == 500
     open_still = [f.name for f in dataclasses.fields(config) if getattr(config, f.name) is None]
-    assert set(open_still) == {"data_path", "max_minutes", "model_dir", "penalty_weight"}
+    pictures = {"data_path", "image_size", "cache_dir"}
+    assert set(open_still) == pictures | {"max_minutes", "model_dir", "penalty_weight", "channels"}
 
 
 def test_resolve_gives_a_penalty_its_own_weight():
@@ -61,6 +67,13 @@ def test_the_help_names_every_default_weight():
     for arch, architecture in ARCHITECTURES.items():
         for name, penalty in architecture.penalties.items():
             assert f"{arch}: {name} {penalty.weight:g}" in metadata["help"]
+
+
+def test_only_dcgan_has_channels():
+    assert Config().resolve(100).channels == 32
+    assert Config(channels=8).resolve(100).channels == 8
+    with pytest.raises(InputError, match="--channels=8: --arch=mlp has no channels"):
+        Config(arch="mlp", channels=8).resolve(100)
 
 
 def regularizers(arch="dcgan", loss="lsgan", **given):

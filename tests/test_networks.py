@@ -25,9 +25,47 @@ def test_dense_architectures_take_any_size(name):
     assert ARCHITECTURES[name].generator(7, (5, 3, 1)).output_shape == (None, 5, 3, 1)
 
 
-@pytest.mark.parametrize("shape", [(30, 28, 1), (28, 25, 1)])
+# (height, width): G's first grid, and channels from there on; D's last map, and its channels.
+GROWTH = {
+    (28, 28): ((7, 7), [64, 32, 3], (4, 4), [32, 64, 128]),
+    (8, 8): ((4, 4), [32, 3], (4, 4), [32]),
+    (32, 32): ((4, 4), [128, 64, 32, 3], (4, 4), [32, 64, 128]),
+    (48, 48): ((6, 6), [128, 64, 32, 3], (3, 3), [32, 64, 128, 256]),
+    (64, 48): ((8, 6), [128, 64, 32, 3], (4, 3), [32, 64, 128, 256]),
+    (64, 96): ((4, 6), [256, 128, 64, 32, 3], (4, 6), [32, 64, 128, 256]),
+    (128, 128): ((4, 4), [256, 256, 128, 64, 32, 3], (4, 4), [32, 64, 128, 256, 256]),
+    (256, 256): ((4, 4), [256] * 3 + [128, 64, 32, 3], (4, 4), [32, 64, 128] + [256] * 3),
+}
+
+
+@pytest.mark.parametrize("size", GROWTH)
+def test_dcgan_grows_with_the_picture(size):
+    grid, channels, last, filters = GROWTH[size]
+    generator, discriminator = dcgan.generator(7, (*size, 3)), dcgan.discriminator((*size, 3))
+    transposed = keras.layers.Conv2DTranspose
+    maps = [x.output.shape[1:] for x in generator.layers if isinstance(x, transposed)]
+    first = next(x for x in generator.layers if isinstance(x, keras.layers.Reshape))
+    doubled = [(grid[0] * 2**i, grid[1] * 2**i) for i in range(len(channels))]
+    expected = [(*side, count) for side, count in zip(doubled, channels, strict=True)]
+    assert [first.output.shape[1:], *maps] == expected
+    assert generator.output_shape == (None, *size, 3)
+    maps = [x.output.shape[1:] for x in discriminator.layers if isinstance(x, keras.layers.Conv2D)]
+    assert [count for *_, count in maps] == filters
+    assert maps[-1][:2] == last
+
+
+def test_dcgan_of_another_width():
+    generator = dcgan.generator(7, (128, 128, 3), channels=8)
+    widths = [x.filters for x in generator.layers if hasattr(x, "filters")]
+    assert widths == [128, 64, 32, 16, 8, 3]  # the first one is the convolution of 3 x 3
+    # Wider than the most that they double to: all the same.
+    discriminator = dcgan.discriminator((64, 64, 3), channels=300)
+    assert {x.filters for x in discriminator.layers if hasattr(x, "filters")} == {300}
+
+
+@pytest.mark.parametrize("shape", [(30, 28, 1), (28, 25, 1), (4, 4, 1), (100, 100, 3), (30, 64, 1)])
 def test_dcgan_says_which_sizes_work(shape):
-    with pytest.raises(InputError, match=r"height and width must be multiples of 4"):
+    with pytest.raises(InputError, match=r"the shorter side must be 4 to 7 times a power of 2"):
         dcgan.generator(7, shape)
 
 

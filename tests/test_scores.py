@@ -245,3 +245,77 @@ def test_noise_energy_by_hand():
 
 def test_acceptance_rate_by_hand():
     assert scores.acceptance_rate([[0.4], [0.5], [0.6], [0.9]]) == 0.5
+
+
+# The sliced Wasserstein distance
+
+
+def pictures(count=300, size=(32, 40), channels=3, seed=0):
+    """Smooth random pictures, uint8."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(size=[count, *(n // 8 for n in size), channels])
+    smooth = coarse.repeat(8, axis=1).repeat(8, axis=2)
+    for axis in (1, 2):
+        smooth = sum(np.roll(smooth, shift, axis) for shift in range(-4, 5)) / 9
+    return np.uint8(np.clip(128 + 60 * smooth, 0, 255))
+
+
+def test_sliced_wasserstein_of_equal_images_is_zero():
+    images = pictures()
+    assert scores.sliced_wasserstein(images, images, patches=3000) == {32: 0.0, 16: 0.0}
+
+
+def test_sliced_wasserstein_grows_with_noise_and_blur():
+    real, other = pictures(seed=0), pictures(seed=1)
+    rng = np.random.default_rng(2)
+
+    def noisy(amount):
+        return np.uint8(np.clip(other + rng.normal(0, amount, other.shape), 0, 255))
+
+    def blurred(times):
+        images = other.astype(float)
+        for _ in range(times):
+            images = (
+                sum(np.roll(images, shift, axis) for shift in (-1, 0, 1) for axis in (1, 2)) / 6
+            )
+        return np.uint8(images)
+
+    def mean(fake):
+        return np.mean([*scores.sliced_wasserstein(real, fake, patches=30_000).values()])
+
+    floor = mean(other)
+    assert floor < mean(noisy(2)) < mean(noisy(8)) < mean(noisy(32))
+    assert floor < mean(blurred(2)) < mean(blurred(8)) < mean(blurred(32))
+
+
+def test_sliced_wasserstein_by_hand():
+    """Patches of two values: the distance of their projections, sorted, on every direction."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, [2, 7, 7, 1], np.uint8)  # one patch each, and one level
+    found = scores.sliced_wasserstein(images[:1], images[1:], patches=1, directions=5, seed=3)
+    rows = images.reshape(2, 49).astype(float)
+    rows -= rows.mean(axis=1, keepdims=True)
+    rows /= rows.std(axis=1, keepdims=True)
+    axes = np.random.default_rng(3).normal(size=[5, 49])
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    expected = 1000 * np.abs((rows[0] - rows[1]) @ axes.T).mean()
+    np.testing.assert_allclose(found[7], expected, rtol=1e-5)
+
+
+def test_laplacian_pyramid_by_hand():
+    """A constant has no detail; a dot is spread by 1, 4, 6, 4, 1 sixteenths along both sides."""
+    flat = np.full([1, 33, 40, 1], 5.0, np.float32)
+    levels = list(scores._laplacian_pyramid(flat))
+    assert [level.shape[1:3] for level in levels] == [(33, 40), (17, 20), (9, 10)]
+    for level in levels[:-1]:
+        np.testing.assert_allclose(level, 0, atol=1e-5)
+    np.testing.assert_allclose(levels[-1], 5, rtol=1e-6)
+    dot = np.zeros([1, 9, 9, 1], np.float32)
+    dot[0, 4, 4] = 1
+    weights = np.array([0, 0, 1, 4, 6, 4, 1, 0, 0]) / 16
+    np.testing.assert_allclose(scores._blur(dot)[0, ..., 0], np.outer(weights, weights), atol=1e-7)
+
+
+def test_sliced_wasserstein_needs_seven_pixels():
+    with pytest.raises(scores.UnavailableError, match="7 x 7 or more"):
+        scores.sliced_wasserstein(*[np.zeros([2, 6, 9, 1], np.uint8)] * 2)

@@ -1,8 +1,9 @@
-"""A name or a path -> images in memory -> an endless, seeded `tf.data.Dataset`."""
+"""A name or a path -> images in memory or on disk -> an endless, seeded `tf.data.Dataset`."""
 
 import dataclasses
 import functools
 import hashlib
+import mmap
 import os
 import socket
 import sys
@@ -33,7 +34,11 @@ class Images:
     @functools.cached_property
     def sha256(self):
         """The SHA-256 of the pixels, N x H x W x C bytes; independent of the file format."""
-        return hashlib.sha256(np.ascontiguousarray(self.images)).hexdigest()
+        digest = hashlib.sha256()
+        for start in range(0, len(self.images), 1000):
+            digest.update(np.ascontiguousarray(self.images[start : start + 1000]))
+            _release(self.images)
+        return digest.hexdigest()
 
     @property
     def record(self):
@@ -46,30 +51,44 @@ class Images:
         return Images(self.name, self.images[:count], labels)
 
 
-def load(dataset="auto", data_path=None, split="train"):
+def load(
+    dataset="auto",
+    data_path=None,
+    split="train",
+    *,
+    image_size=None,
+    background="white",
+    cache_dir=None,
+):
     """Loads `Images` by name, or from the user's file or folder.
 
     Args:
         dataset: a key of `DATASETS`. "auto": the images in `data_path`; without it MNIST, or
             synthetic digits if MNIST can't be had.
-        data_path: a `.npz` with `x_train` (uint8 [N, H, W] or [N, H, W, C]), a folder with
-            the IDX files of MNIST, or a folder of images.
+        data_path: a folder or a `.zip` of pictures, a folder with the IDX files of MNIST, a `.npz`
+            with `x_train`, or a `.npy`; arrays are uint8 [N, H, W] or [N, H, W, C]. Pictures and a
+            `.npy` stay on disk and are read when they are needed: `images` is a `numpy.memmap`.
         split: "train" or "test". An InputError if there are no such images.
+        image_size, background, cache_dir: how pictures are read, see `pictures.read`.
     """
     if dataset not in DATASETS:
         raise InputError(f"--dataset={dataset!r}: expected one of {', '.join(DATASETS)}.")
     if data_path is None:
+        if image_size:
+            advice = "it is for pictures in --data_path"
+            raise InputError(f"--image_size={image_size} without --data_path: {advice}.")
         return DATASETS[dataset](split)
     path = Path(os.path.expanduser(data_path))
     if dataset == "synthetic":
         raise InputError("--dataset=synthetic makes its own images: leave --data_path out.")
     name = Path(os.path.realpath(path)).stem if dataset == "auto" else dataset
-    images = Images(name, *readers.read(path, split))
+    options = {"image_size": image_size, "background": background, "cache_dir": cache_dir}
+    images = Images(name, *readers.read(path, split, **options))
     return _stack(images, split) if dataset == "stacked_mnist" else images
 
 
-def batches(images, batch_size, *, seed=0, start=0, minibatches=1):
-    """An endless stream of shuffled batches. In memory the images are uint8.
+def batches(images, batch_size, *, seed=0, start=0, minibatches=1, mirror=False):
+    """An endless stream of shuffled batches. A `numpy.memmap` stays on disk, others are copied.
 
     Every epoch visits each image once, in an order that follows from (seed, epoch). The last
     batch of an epoch is filled up from the next one, so that no image is dropped.
@@ -79,14 +98,29 @@ def batches(images, batch_size, *, seed=0, start=0, minibatches=1):
         batch_size: images per minibatch.
         start: the number of batches to skip, as a resumed training does.
         minibatches: the number of minibatches in a batch, one for each update of D.
+        mirror: turn left and right in half of the images, chosen at random each time.
 
     Returns:
         A `tf.data.Dataset` of float32 [minibatches * batch_size, H, W, C] in [-1, 1].
     """
     count = len(images)
     size = batch_size * minibatches
-    with tf.device("CPU"):
-        pixels = tf.convert_to_tensor(images)
+    if _on_disk(images):
+
+        def read(index):
+            pixels = images[index]
+            _release(images)
+            return pixels
+
+        def gather(index):
+            pixels = tf.numpy_function(read, [index], tf.uint8, stateful=False)
+            return tf.ensure_shape(pixels, [size, *images.shape[1:]])
+    else:
+        with tf.device("CPU"):
+            in_memory = tf.convert_to_tensor(images)
+
+        def gather(index):
+            return tf.gather(in_memory, index)
 
     def batch(step):
         position = step * size + tf.range(size, dtype=tf.int64)
@@ -99,12 +133,26 @@ def batches(images, batch_size, *, seed=0, start=0, minibatches=1):
             # correlate by 0.89 at N = 60,000.
             rounds=16,
         )
-        return tf.cast(tf.gather(pixels, index), tf.float32) / 127.5 - 1
+        pixels = gather(index)
+        if mirror:
+            draw = tf.random.stateless_uniform([size, 1, 1, 1], [seed, step])
+            pixels = tf.where(draw < 0.5, pixels, tf.reverse(pixels, axis=[2]))
+        return tf.cast(pixels, tf.float32) / 127.5 - 1
 
     options = tf.data.Options()
     # The autotuner's thread sleeps for 10, 20, 40, ... ms, and `fit` waits for it at its end.
     options.autotune.enabled = False
     return tf.data.Dataset.counter(start).map(batch).prefetch(8).with_options(options)
+
+
+def _on_disk(images):
+    return getattr(images, "_mmap", None) is not None  # None: a copy of a part of a `numpy.memmap`
+
+
+def _release(images):
+    """Takes what was read of a `numpy.memmap` out of this process's memory again."""
+    if _on_disk(images):
+        images._mmap.madvise(mmap.MADV_DONTNEED)
 
 
 def _auto(split):

@@ -1,39 +1,49 @@
-"""Image files -> arrays: `.npz`, MNIST's IDX files, folders of pictures."""
+"""Files -> arrays: `.npz`, `.npy`, MNIST's IDX files, and pictures."""
 
 import gzip
 import math
-import os
 import struct
-import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from keras_gan import InputError
+from keras_gan.data import pictures
 from keras_gan.files import check_zip, first_line, require_room
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow would start Ghostscript for another
-MAX_PIXELS = 2**24  # of one picture
-MAX_BYTES = 10**8  # of its file: some formats are read as a whole
 
+def read(path, split="train", image_size=None, **options):
+    """Reads a file or a folder: (images uint8 [N, H, W, C], C 1 or 3, labels [N] or None).
 
-def read(path, split="train"):
-    """Reads a `.npz` or a folder: (images uint8 [N, H, W, C], C 1 or 3, labels [N] or None)."""
+    `image_size` and `options` are those of `pictures.read`. Only pictures are scaled: other images
+    must have that size.
+    """
     path = Path(path)
+    labels = None
     try:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder.")
-        if path.is_dir():
-            images, labels = _read_idx(path, split) or _read_folder(path, split)
-        elif path.suffix == ".npz" and path.is_file():  # a named pipe would be waited for
+        if path.suffix == ".npz" and path.is_file():  # a named pipe would be waited for
             images, labels = _read_npz(path, split)
+        elif path.is_dir() and (found := _read_idx(path, split)):
+            images, labels = found
+        elif split != "train":
+            raise InputError(f"{path}: only a .npz file and MNIST's IDX files have a {split} part.")
+        elif path.suffix == ".npy" and path.is_file():
+            images = _read_npy(path)
+        elif path.is_dir() or (path.suffix == ".zip" and path.is_file()):
+            images = pictures.read(path, image_size, **options)
         else:
-            raise InputError(f"{path}: expected a .npz file or a folder.")
+            raise InputError(f"{path}: expected a folder, or a .npz, .npy or .zip file.")
     except (OSError, MemoryError) as error:
         raise InputError(f"{path}: can't be read: {str(error) or 'too large'}.") from error
-    return checked(path, images, labels)
+    images, labels = checked(path, images, labels)
+    height, width = images.shape[1:3]
+    if image_size and pictures.parse_size(image_size) != (height, width):
+        reason = f"the images are {height}x{width}; only a folder or a .zip of pictures is scaled"
+        raise InputError(f"--image_size={image_size}: {path}: {reason}.")
+    return images, labels
 
 
 def checked(path, images, labels):
@@ -71,6 +81,16 @@ def _read_npz(path, split):
         raise InputError(f"{path}: expected a .npz with {names}, no pickles: {reason}.") from error
 
 
+def _read_npy(path):
+    """Its array, in a file that is read when it is needed."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # NumPy raises all sorts for a damaged or pickled file
+        raise InputError(f"{path}: not a readable .npy file: {first_line(error)}.") from error
+
+
 def _read_idx(folder, split):
     """(images, labels) from files in MNIST's own format, or None if the folder has none."""
     prefix = {"train": "train", "test": "t10k"}[split]
@@ -100,61 +120,3 @@ def _parse_idx(path, dimensions):
         expected = f"{header} + {' x '.join(map(str, shape))}"
         raise InputError(f"{path}: {found}, expected {expected}: it is cut off or damaged.")
     return np.frombuffer(pixels, np.uint8).reshape(shape)
-
-
-def _read_folder(folder, split):
-    """All images below a folder, in the order of their paths; grey if all of them are."""
-    if split != "train":
-        raise InputError(f"{folder}: a folder of images has no {split} part.")
-    paths = sorted(_find_pictures(folder))
-    if not paths:
-        suffixes = ", ".join(IMAGE_SUFFIXES)
-        raise InputError(f"{folder}: no images ({suffixes}) and no train-images-idx3-ubyte.")
-    arrays = []
-    for path in paths:
-        arrays.append(_read_picture(path))
-        require_room(folder, 2 * len(paths) * arrays[-1].nbytes)  # twice: np.stack copies them
-        (height, width), expected = arrays[-1].shape[:2], arrays[0].shape[:2]
-        if (height, width) != expected:
-            first = f"{expected[0]}x{expected[1]} as in {paths[0].name}: resize all to one size"
-            raise InputError(f"{path}: {height}x{width} pixels, expected {first}.")
-    channels = max(array.shape[-1] for array in arrays)
-    return np.stack([np.broadcast_to(a, [*a.shape[:2], channels]) for a in arrays]), None
-
-
-def _find_pictures(folder):
-    """The pictures below a folder and behind links, each folder once. Hidden ones are left out."""
-    seen = set(map(str, folder.resolve().parents))  # a link to one of them would be a loop
-    for root, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (Path(root, name) for name in names if not name.startswith("."))
-        yield from (p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-
-
-def _read_picture(path):
-    """uint8 [H, W, C], C 1 for grey pictures and 3 for others."""
-    from PIL import Image, ImageOps  # only where there are pictures
-
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise OSError(f"its file has more than {MAX_BYTES:,} bytes")
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(path, formats=IMAGE_FORMATS) as image,
-        ):
-            if image.width * image.height > MAX_PIXELS:
-                found = f"{image.height}x{image.width} pixels"
-                raise OSError(f"{found}, expected at most {MAX_PIXELS:,}")
-            if image.mode in ("I", "F") or image.mode.startswith("I;"):
-                raise OSError(f"its pixels are {image.mode}, expected 8 bits each")
-            grey = image.mode in ("1", "L", "LA")
-            upright = ImageOps.exif_transpose(image)
-            pixels = np.asarray(upright.convert("L" if grey else "RGB"))
-            return pixels[..., np.newaxis] if grey else pixels
-    except Exception as error:  # Pillow raises all sorts for a damaged picture
-        raise InputError(f"{path}: not a readable image: {first_line(error)}.") from error

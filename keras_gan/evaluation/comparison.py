@@ -49,7 +49,8 @@ def evaluate_images(images, name=None, seed=0, dataset=None, data_path=None, **o
         images: uint8 [n, H, W, C], or floats in [-1, 1].
         name: recorded with the scores.
         seed: the seed of the uniform noise that the images are compared with.
-        dataset, data_path: the real images, as for `data.load`.
+        dataset, data_path: the real images, as for `data.load`. Pictures are scaled to the size
+            of the images.
         metrics: keys of `METRICS`; by default all that are available.
         network: a `FeatureNetwork`; by default mnist-cnn-v1.
         progress: called with a str that says what is done next.
@@ -61,15 +62,19 @@ def evaluate_images(images, name=None, seed=0, dataset=None, data_path=None, **o
     """
     run = dict.fromkeys(("model_dir", "checkpoint", "epoch"))
     source = {**run, "images": name, "seed": seed}
-    return _compare(images, source, *_halves(dataset, data_path), **options)
+    pictures = {}
+    path = os.path.expanduser(data_path or "")
+    if (os.path.isdir(path) or path.endswith(".zip")) and np.ndim(images) == 4:
+        pictures["image_size"] = "{}x{}".format(*np.shape(images)[1:3])
+    return _compare(images, source, *_halves(dataset, data_path, **pictures), **options)
 
 
-def _halves(dataset, data_path):
+def _halves(dataset, data_path, **pictures):
     """(training images, held-out images or None), `data.Images` each."""
     dataset = dataset or "auto"
-    train = data.load(dataset, data_path)
+    train = data.load(dataset, data_path, **pictures)
     try:
-        return train, data.load(dataset, data_path, split="test")
+        return train, data.load(dataset, data_path, split="test", **pictures)
     except InputError:
         return train, None
 
@@ -94,7 +99,10 @@ def _data_of_run(directory, dataset, data_path):
             dataset = name
         else:
             raise InputError(f"{path}: no such file or folder: give --data_path.")
-    train, test = _halves(dataset, data_path)
+    names = ("image_size", "background", "cache_dir") if data_path else ()
+    given = {name: record["settings"].get(name) for name in names}
+    pictures = {name: value for name, value in given.items() if isinstance(value, str)}
+    train, test = _halves(dataset, data_path, **pictures)
     if train.first(count).sha256 != sha256:
         mismatch = f"was trained on {name}, other images than these of {train.name}"
         raise InputError(f"--model_dir={directory.path}: {mismatch}: give --data_path.")

@@ -56,6 +56,13 @@ def _parzen(s, r):
     return scores.parzen_log_likelihood(*(np.asarray(x, np.float32) / 255 for x in parts))
 
 
+def _swd(s, r):
+    count = min(PAIRS, len(s), len(r.train))
+    levels = scores.sliced_wasserstein(r.train.images[:count], s.images[:count])
+    mean = sum(levels.values()) / len(levels)
+    return {"swd": mean, **{f"swd_{size}": value for size, value in levels.items()}}
+
+
 def _named(values, *names):
     return dict(zip(names, values, strict=True))
 
@@ -79,6 +86,7 @@ METRICS = {
     "class_histogram": lambda s, r: s.histogram.tolist(),
     "parzen": lambda s, r: _named(_parzen(s, r), "parzen", "parzen_error", "parzen_sigma"),
     "acceptance": lambda s, r: scores.acceptance_rate(s.acceptance),
+    "swd": _swd,
     "noise": lambda s, r: scores.noise_energy(s.images) / r.noise_energy,
     "memorisation": lambda s, r: (
         scores.nearest_distance(s.images, r.train.images) / r.held_out_distance

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_gan import InputError, files
 from keras_gan.backend import keras, tf
+from keras_gan.evaluation.scores import UnavailableError
 from keras_gan.images import in_parts
 
 # The weights of `build_mnist_cnn`, trained on MNIST's training half by
@@ -56,12 +57,39 @@ def default_network():
     return FeatureNetwork(model, NETWORK.stem, NETWORK_SHA256, device="CPU")
 
 
+def inception_v3():
+    """InceptionV3 with Keras' weights for ImageNet, a `FeatureNetwork` for images of any size.
+
+    2,048 features, the averaged output of the last block, and 1,000 probabilities. It is the
+    network of the published "FID", with other weights: these distances are not comparable.
+
+    Raises:
+        InputError: if the weights are neither in Keras' cache nor can be downloaded.
+    """
+    try:
+        network = keras.applications.InceptionV3()
+    except Exception as error:  # keras.utils.get_file raises a bare one
+        reason = files.first_line(error)
+        where = "the weights are not in Keras' cache, and the download failed"
+        raise InputError(f"--feature_network=inception: {where}: {reason}.") from error
+    images = keras.Input([None, None, 3])
+    resized = keras.layers.Resizing(299, 299)(images)
+    taps = keras.Model(network.input, [network.get_layer("avg_pool").output, network.output])
+    features, probabilities = taps(resized)
+    model = keras.Model(images, {"features": features, "probabilities": probabilities})
+    return FeatureNetwork(model, "inception_v3")
+
+
 def read_network(path):
     """The `FeatureNetwork` of a .keras file. Keras' safe mode stays on: no code of the file runs.
+
+    "inception" is `inception_v3()`.
 
     Raises:
         InputError: if it can't be read, or announces more weights than it can hold.
     """
+    if str(path) == "inception":
+        return inception_v3()
     path = Path(path)
     try:
         files.check_zip(path)
@@ -98,7 +126,8 @@ class FeatureNetwork:
     """Images -> features, and the probabilities of classes if the model has them.
 
     A model of one channel is applied to each channel of images with three: the features are
-    concatenated, and a class is a combination of three, as in the 1,000 modes of stacked MNIST.
+    concatenated, and a class is a combination of three, as in the 1,000 modes of stacked MNIST. A
+    model of three channels gets grey images three times.
 
     Args:
         model: a Keras model, images float32 [n, H, W, C] in [-1, 1] -> features [n, d], or a
@@ -124,6 +153,8 @@ class FeatureNetwork:
 
     def __call__(self, images):
         """uint8 [n, H, W, C] -> a dict of float32 arrays, n rows each."""
+        if (self.image_shape[-1], images.shape[-1]) == (3, 1):
+            images = np.repeat(images, 3, axis=-1)
         if self.image_shape[-1] == 1 and images.shape[-1] > 1:
             channels = [self(images[..., c : c + 1]) for c in range(images.shape[-1])]
             outputs = {"features": np.concatenate([c["features"] for c in channels], axis=1)}
@@ -147,11 +178,15 @@ class FeatureNetwork:
                 raise InputError(f"{self.name}: some {name} are not finite.")
         return outputs
 
-    def takes(self, shape):
-        """Whether images may have this shape (H, W, C)."""
+    def check(self, shape):
+        """Raises an UnavailableError if images can't have this shape (H, W, C)."""
         height, width, channels = self.image_shape
         fits = height in (None, shape[0]) and width in (None, shape[1])
-        return fits and channels in (None, 1, shape[2])
+        # See the class about a model of one channel, and about grey images.
+        if not fits or (channels not in (None, 1, shape[2]) and (channels, shape[2]) != (3, 1)):
+            expected, found = list(self.image_shape), list(shape)
+            mismatch = f"{self.name} takes images of shape {expected}, these are {found}"
+            raise UnavailableError(f"{mismatch}: give a feature network of your own.")
 
 
 def _products(p, q):

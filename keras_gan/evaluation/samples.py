@@ -56,10 +56,7 @@ class Samples:
     @functools.cached_property
     def _outputs(self):
         network = self.network or default_network()
-        if not network.takes(self.images.shape[1:]):
-            expected, shape = list(network.image_shape), list(self.images.shape[1:])
-            mismatch = f"{network.name} takes images of shape {expected}, these are {shape}"
-            raise UnavailableError(f"{mismatch}: give a feature network of your own.")
+        network.check(self.images.shape[1:])
         return network(self.images)
 
     @property

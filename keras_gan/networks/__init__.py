@@ -23,12 +23,13 @@ class Architecture:
     default of a penalty: its name -> a `GradientPenalty`.
     """
 
-    generator: Callable  # (latent_dim, image_shape) -> keras.Model
-    discriminator: Callable  # (image_shape) -> keras.Model
+    generator: Callable  # (latent_dim, image_shape, [channels]) -> keras.Model
+    discriminator: Callable  # (image_shape, [channels]) -> keras.Model
     optimizer: Callable = adam  # (learning_rate) -> keras.optimizers.Optimizer
     epochs: int = 20
     batch_size: int = 64
     latent_dim: int = 16
+    channels: int | None = None  # None: the builders don't take it
     g_lr: float = 1e-3
     d_lr: float = 1e-3
     ema_decay: float = 0.0
@@ -66,6 +67,7 @@ ARCHITECTURES = {
         # With normal numbers alone, G also draws images between two digits, which are no digits.
         latent="categorical",
         latent_dim=74,
+        channels=dcgan.CHANNELS,
         ema_decay=0.999,
         simultaneous=True,
         penalty="r1",
