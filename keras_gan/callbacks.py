@@ -128,7 +128,7 @@ class SlicedWasserstein(_Distance):
         super().__init__(images, every, min(num_images, len(images)), seed)
         spread = np.linspace(0, len(images) - 1, self.num_images).astype(int)
         self.real = np.asarray(images[spread])
-        self.distance(self.real)  # an InputError if they are too small
+        scores.sliced_wasserstein(self.real[:1], self.real[:1])  # are they large enough?
 
     def distance(self, images):
         levels = scores.sliced_wasserstein(self.real, Samples(images).images, patches=2**15)

@@ -143,11 +143,12 @@ def _fit(gan, images, config, directory, checkpoint):
         stop,
     ]
     if config.fid_every:
-        try:
-            chosen.append(callbacks.FrechetDistance(images, every=config.fid_every))
-        except InputError as error:
-            print(f"Training with swd for fid. {error}")
-            chosen.append(callbacks.SlicedWasserstein(images, every=config.fid_every))
+        for distance in (callbacks.FrechetDistance, callbacks.SlicedWasserstein):
+            try:
+                chosen.append(distance(images, every=config.fid_every))
+                break
+            except InputError as error:
+                print(f"Training without {distance.name}. {error}")
     if config.tensorboard:
         chosen.append(keras.callbacks.TensorBoard(str(directory.logs)))
     order = {"seed": config.seed, "minibatches": config.d_steps, "mirror": config.mirror}

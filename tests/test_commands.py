@@ -522,14 +522,16 @@ def test_image_sizes_that_dcgan_cannot_make(command, tmp_path):
     np.savez(tmp_path / "x.npz", x_train=np.zeros([9, 30, 28, 3], np.uint8))
     done = command("train.py", f"--data_path={tmp_path / 'x.npz'}", *SMALL)
     assert done.returncode == 1
-    assert "images of 30x28 don't work: height and width must be multiples of 4" in done.stderr
+    assert (
+        "images of 30x28 don't work: the shorter side must be 4 to 7 times a power" in done.stderr
+    )
     assert done.stderr.count("\n") == 1
 
 
 def test_networks_larger_than_the_memory(command, tmp_path):
-    np.savez(tmp_path / "large.npz", x_train=np.zeros([2, 2048, 2048], np.uint8))
+    np.savez(tmp_path / "large.npz", x_train=np.zeros([2, 28, 2**18], np.uint8))
     flags = [f"--data_path={tmp_path / 'large.npz'}", "--latent_dim=65536", "--batch_size=1"]
-    done = command("train.py", *flags, f"--model_dir={tmp_path / 'run'}")  # 4 TB
+    done = command("train.py", *flags, f"--model_dir={tmp_path / 'run'}")  # 8 TB
     assert done.returncode == 1
     assert done.stderr.startswith("train.py: Out of memory: OOM when allocating tensor with shape")
     assert done.stderr.count("\n") == 1
@@ -615,7 +617,7 @@ def test_a_folder_of_pictures(command, fresh_command, tmp_path):
     flags += ["--image_size=16x24", "--augment=color,translation", "--mirror", "--channels=4"]
     done = fresh_command("train.py", *flags, **home)
     assert done.returncode == 0, done.stderr
-    assert "Training with swd for fid" in done.stdout
+    assert "Training without fid. mnist-cnn-v1 takes images" in done.stdout
     assert "of 30 pictures" not in done.stderr  # no progress where there is no terminal
     assert all(float(row["swd"]) > 0 for row in history(tmp_path / "run"))
     assert picture(tmp_path / "run/samples/epoch-0002.png").shape == (8 * 16, 8 * 24, 3)

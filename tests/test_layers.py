@@ -155,7 +155,7 @@ def test_generator_updates_leave_the_power_iteration_alone():
     (u, *_) = (w for w in model.discriminator.weights if w.name == "u")
     before = u.numpy()
     real = np.zeros([4, 28, 28, 1], np.float32)
-    model._update_generator(real, model._draw(real, 0)[0])
+    model._update_generator(real, *model._draw(real, 0))
     np.testing.assert_array_equal(u, before)
 
 

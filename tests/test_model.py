@@ -189,7 +189,7 @@ def test_an_update_moves_one_network_and_not_a_bit_of_the_other(loss):
     # Where only differences of logits count, the last bias has no gradient.
     assert sum(still) == (loss == "relativistic")
     before = state(gan.discriminator)
-    gan._update_generator(images(16), gan._draw(images(16), 1)[0])
+    gan._update_generator(images(16), *gan._draw(images(16), 1))
     assert equal(before, state(gan.discriminator))
     assert not any(
         np.array_equal(a, b)

@@ -4,8 +4,10 @@ import concurrent.futures
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
+import shutil
 import sys
 import warnings
 import zipfile
@@ -128,6 +130,13 @@ def _decode(names, reader, cached):
             raise InputError(f"{reader.path}: pictures of {len(sizes)} sizes: {found}: {advice}.")
         size = reader.size or shapes[0][:2]
         shape = len(names), *size, max(channels for *_, channels in shapes)
+        free = shutil.disk_usage(cached.parent).free
+        if math.prod(shape) > free:
+            needed = (
+                f"{math.prod(shape):,} bytes for {len(names):,} pictures of {size[0]}x{size[1]}"
+            )
+            room = f"{free:,} are free in {cached.parent}: choose another --cache_dir"
+            raise InputError(f"{reader.path}: {needed}, {room}.")
         with files.replacing(cached) as temporary, open(temporary, "wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)

@@ -111,16 +111,17 @@ def test_bombs_are_refused_within_a_second_and_300_mb(tmp_path):
         assert megabytes < 300, name
 
 
-def test_memory_is_asked_before_pictures_are_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 1000, "SC_PHYS_PAGES": 1}.get)
+def test_the_disk_is_asked_before_pictures_are_decoded(tmp_path, monkeypatch):
+    folder, cache = tmp_path / "photos", tmp_path / "cache"
+    folder.mkdir()
     for name in "abc":
-        (tmp_path / f"{name}.png").write_bytes(png(4, 4))
-    assert readers.read(tmp_path)[0].nbytes == 48
-    for i in range(100):
-        (tmp_path / f"{i}.png").write_bytes(b"never read")
-    (tmp_path / "0.png").write_bytes(png(4, 4))
-    with pytest.raises(InputError, match="3,296 bytes in memory, expected at most 500"):
-        readers.read(tmp_path)
+        (folder / f"{name}.png").write_bytes(png(4, 4))
+    usage = shutil._ntuple_diskusage(100, 53, 47)
+    monkeypatch.setattr(shutil, "disk_usage", {cache: usage}.get)
+    with pytest.raises(InputError, match="48 bytes for 3 pictures of 4x4, 47 are free in .*cache"):
+        readers.read(folder, cache_dir=cache)
+    (folder / "c.png").unlink()
+    assert readers.read(folder, cache_dir=cache)[0].nbytes == 32
 
 
 # Code
