@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What the default of `dcgan` was before it got categories.
 BEFORE = {
+    "g_lr": 1e-3,
     "latent": "normal",
     "latent_dim": 16,
     "generator": functools.partial(dcgan.generator, convolutions=0),

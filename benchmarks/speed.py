@@ -3,9 +3,11 @@
 python -m benchmarks.speed                     the commands, and `gan.fit` beside a bare loop
 python -m benchmarks.speed rate [ARCH]         images per second of `gan.fit`
 python -m benchmarks.speed profile [ARCH]      where the time of a step goes
+python -m benchmarks.speed sizes               `dcgan` on colour pictures of several sizes
 """
 
 import functools
+import multiprocessing
 import re
 import resource
 import statistics
@@ -42,9 +44,10 @@ def seconds(function, *arguments):
     return time.perf_counter() - begin
 
 
-def default(arch):
+def default(arch, images=None):
     """A GAN as `train.py` makes it, its batches, their size, and the function fit(steps)."""
-    gan, images, config = build(data.load().images, {"arch": arch, "loss": LOSSES[arch]})
+    images = data.load().images if images is None else images
+    gan, images, config = build(images, {"arch": arch, "loss": LOSSES[arch]})
     stream = data.batches(images, config.batch_size)
 
     def fit(steps):
@@ -151,10 +154,7 @@ def profile(arch="dcgan", steps=100):
     shares["of the time no operation runs"] = idle  # input, Python, dispatch
     print(shares.map("{:.1%}".format).to_string(header=False))
 
-    real = tf.zeros([batch_size, *gan.discriminator.input_shape[1:]])
-    graph = tf.function(gan.train_step).get_concrete_function(real).graph
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
-    flops = tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
+    flops = operations_of(gan, batch_size)
     a, b = tf.random.normal([2, 2048, 2048])
     product = tf.function(lambda: (tf.matmul(a, b), tf.matmul(b, a)))  # on half the cores each
     most = 2 * 2 * 2048**3 / statistics.median(seconds(product) for _ in range(10))
@@ -162,6 +162,30 @@ def profile(arch="dcgan", steps=100):
         f"{flops / 1e9:.3f} GFLOP a step, {flops / step / 1e9:.0f} GFLOP/s: "
         f"{flops / step / most:.1%} of the {most / 1e9:.0f} of float32 matrix products"
     )
+
+
+def operations_of(gan, batch_size):
+    """The floating-point operations of a step."""
+    real = tf.zeros([batch_size, *gan.discriminator.input_shape[1:]])
+    graph = tf.function(gan.train_step).get_concrete_function(real).graph
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
+    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
+
+
+def size(side):
+    """A row for `dcgan` on random colour pictures of side x side."""
+    configure_tensorflow()
+    images = np.random.default_rng(0).integers(256, size=[1000, side, side, 3], dtype=np.uint8)
+    gan, _, batch_size, fit = default("dcgan", images)
+    fit(8)
+    count = max(8, int(SECONDS / seconds(fit, 8)) * 8)
+    return {
+        "pixels": f"{side} x {side}",
+        "images/s": f"{count * batch_size / seconds(fit, count):,.0f}",
+        "peak MB": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f}",
+        "MFLOP an image": f"{operations_of(gan, batch_size) / batch_size / 1e6:,.0f}",
+        "weights": f"{gan.generator.count_params() + gan.discriminator.count_params():,}",
+    }
 
 
 def traced(folder):
@@ -188,6 +212,9 @@ if __name__ == "__main__":
         case ["profile", *arch]:
             configure_tensorflow()
             profile(*arch)
+        case ["sizes"]:
+            with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+                print(markdown(pool.map(size, (28, 32, 64, 128, 256), chunksize=1)))
         case _:
             print(markdown(commands()), end="\n\n")
             configure_tensorflow()

@@ -68,6 +68,7 @@ ARCHITECTURES = {
         latent="categorical",
         latent_dim=74,
         channels=dcgan.CHANNELS,
+        g_lr=2e-3,
         ema_decay=0.999,
         simultaneous=True,
         penalty="r1",
