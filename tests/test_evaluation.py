@@ -260,6 +260,33 @@ def test_any_keras_model_extracts_features():
         evaluate(Samples(images), Reference(Samples(images)), ["fid"])
 
 
+@pytest.mark.slow
+def test_inception_reads_images_of_any_size(monkeypatch):
+    untrained = functools.partial(keras.applications.InceptionV3, weights=None)
+    monkeypatch.setattr(keras.applications, "InceptionV3", untrained)
+    network = read_network("inception")
+    rng = np.random.default_rng(0)
+    for shape in ((28, 28, 1), (64, 48, 3)):
+        outputs = network(rng.integers(0, 256, [3, *shape], np.uint8))
+        assert outputs["features"].shape == (3, 2048)
+        np.testing.assert_allclose(outputs["probabilities"].sum(axis=1), 1, rtol=1e-4)
+    grey = rng.integers(0, 256, [2, 28, 28, 1], np.uint8)
+    features = network(grey)["features"]
+    np.testing.assert_array_equal(features, network(grey.repeat(3, axis=-1))["features"])
+
+
+def test_inception_without_its_weights_is_a_line(monkeypatch):
+    def fails(*args, **kwargs):
+        raise Exception("URL fetch failure on https://x: None -- no network\nmore")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", fails)
+    with pytest.raises(InputError) as error:
+        read_network("inception")
+    told = "--feature_network=inception: the weights are not in Keras' cache, and the download failed"
+    assert str(error.value).startswith(f"{told}: URL fetch failure")
+    assert "\n" not in str(error.value)
+
+
 def test_features_of_two_networks_are_not_compared():
     images = np.random.default_rng(0).integers(0, 256, [60, 28, 28, 1], np.uint8)
     model = keras.Sequential([keras.Input([28, 28, 1]), keras.layers.Flatten()], name="pixels")
