@@ -408,7 +408,8 @@ def test_command_takes_all_scores_by_default(evaluate_command, digits_npz, tmp_p
     assert done.returncode == 0, done.stderr
     assert "acceptance: The discriminator is not given." in done.stdout
     table = json.loads((tmp_path / "evaluation.json").read_text())["scores"]
-    assert len(table) == len(METRICS) + 6  # two for most neighbours' scores, three for parzen and swd
+    # Two for most scores of neighbours, three for parzen and for swd.
+    assert len(table) == len(METRICS) + 6
     assert table["fid"]["model"] == pytest.approx(table["fid"]["real"], rel=0.2)
 
 
