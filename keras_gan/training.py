@@ -37,7 +37,8 @@ def run(config, on_checked=lambda: None):
         raise InputError("--tensorboard: it is not installed: pip install tensorboard.")
     options = {name: getattr(config, name) for name in ("image_size", "background", "cache_dir")}
     source = data.load(config.dataset, config.data_path, **options)
-    config = config.resolve(len(source.images))
+    architecture = ARCHITECTURES[config.arch].for_images(*source.images.shape[1:3])
+    config = config.resolve(len(source.images), architecture)
     source = source.first(config.num_images)
     default = f"runs/{source.name}-{config.arch}-{config.loss}"
     directory = RunDirectory(config.model_dir or default)
@@ -46,7 +47,7 @@ def run(config, on_checked=lambda: None):
     configure_tensorflow()
     from keras_gan.callbacks import Checkpoint
 
-    gan = build(config, source.images)
+    gan = build(config, source.images, architecture)
     with directory.lock():
         resumes = directory.check(config, source.record)  # another process may have been there
         if not resumes:

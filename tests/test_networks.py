@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -67,6 +69,18 @@ def test_dcgan_of_another_width():
 def test_dcgan_says_which_sizes_work(shape):
     with pytest.raises(InputError, match=r"the shorter side must be 4 to 7 times a power of 2"):
         dcgan.generator(7, shape)
+
+
+def test_dcgan_takes_smaller_steps_for_larger_images():
+    dcgan_28 = ARCHITECTURES["dcgan"].for_images(28, 28)
+    plain = dataclasses.replace(ARCHITECTURES["dcgan"])
+    assert dcgan_28 == plain  # to the bit what it is without a size
+    large = ARCHITECTURES["dcgan"].for_images(64, 56)
+    assert (large.g_lr, large.d_lr) == (4e-4, 2e-4)
+    # 64 x 56 has 32 / 7 times the pixels of 28 x 28.
+    assert large.default_penalty("r1").weight == pytest.approx(32 / 7)
+    assert large.default_penalty("r1").one_in == 4
+    assert ARCHITECTURES["mlp"].for_images(64, 64) is ARCHITECTURES["mlp"]
 
 
 def test_dcgan_follows_the_rules_of_radford_et_al():

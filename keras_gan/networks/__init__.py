@@ -40,10 +40,26 @@ class Architecture:
     regularizers: dict[str, dict] = dataclasses.field(default_factory=dict)
     latent: str = "normal"  # a key of keras_gan.seeds.LATENTS
     initialize: Callable | None = None  # (generator, images uint8): sets initial weights from them
+    sizes: Callable | None = None  # (height, width) -> the fields that depend on the images' size
 
     def default_penalty(self, name):
         """The `GradientPenalty` of this name, with its default weight."""
         return self.penalties.get(name) or PENALTIES[name]()
+
+    def for_images(self, height, width):
+        """The architecture with its defaults for images of this size; an InputError if none fit."""
+        return dataclasses.replace(self, **self.sizes(height, width)) if self.sizes else self
+
+
+def _dcgan_sizes(height, width):
+    """R1 in proportion to the pixels (Karras et al. 2020, StyleGAN2-ADA), 1 for 28 x 28.
+
+    With more than two doublings the networks are wider, and need smaller steps.
+    """
+    fields = {"penalties": {"r1": R1(height * width / 28**2, one_in=4)}}
+    if dcgan.doublings(height, width) > 2:
+        fields |= {"g_lr": 4e-4, "d_lr": 2e-4}
+    return fields
 
 
 ARCHITECTURES = {
@@ -73,6 +89,7 @@ ARCHITECTURES = {
         simultaneous=True,
         penalty="r1",
         penalties={"r1": R1(1.0, one_in=4)},
+        sizes=_dcgan_sizes,
     ),
     "maxout": Architecture(
         maxout.generator,
