@@ -261,7 +261,7 @@ def test_a_picture_of_too_many_pixels_or_bytes(folder, monkeypatch):
         readers.read(folder)
     monkeypatch.setattr(pictures, "MAX_PIXELS", 20)
     monkeypatch.setattr(pictures, "MAX_BYTES", 10)
-    with pytest.raises(InputError, match="0.png: not a readable .* has more than 10 bytes"):
+    with pytest.raises(InputError, match="0.png: more than 10 bytes"):
         readers.read(folder)
 
 
@@ -272,7 +272,7 @@ def test_a_picture_that_unpacks_to_more_than_its_zip_says(tmp_path):
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", content.getvalue() + bytes(10**8))
-    with pytest.raises(InputError, match=r"bomb.zip/a.png: .* more than 100,000,000 bytes"):
+    with pytest.raises(InputError, match=r"bomb.zip/a.png: more than 100,000,000 bytes"):
         readers.read(bomb)
 
 

@@ -38,11 +38,16 @@ def read(path, image_size=None, background="white", cache_dir=None):
     Returns:
         A `numpy.memmap`, uint8 [N, H, W, C]. C is 1 if all pictures are grey, else 3.
     """
-    size, color = image_size and parse_size(image_size), parse_color(background)
+    target, color = image_size and parse_size(image_size), parse_color(background)
     with _opened(path) as (pictures, open_picture):
         if not pictures:
             raise InputError(f"{path}: no images ({', '.join(SUFFIXES)}).")
-        made_of = [__version__, os.path.realpath(path), size, color, pictures]
+        for name, size, _ in pictures:
+            if size > MAX_BYTES:
+                raise InputError(
+                    f"{path / name}: more than {MAX_BYTES:,} bytes, which is too large."
+                )
+        made_of = [__version__, os.path.realpath(path), target, color, pictures]
         key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
         home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
         folder = Path(os.path.expanduser(cache_dir or home / "keras_gan"))
@@ -52,8 +57,8 @@ def read(path, image_size=None, background="white", cache_dir=None):
             with filelock.FileLock(f"{cached}.lock"):
                 files.remove_temporaries(folder, cached.name)  # of a process that was killed
                 if not cached.exists():  # another process may have made it
-                    read_one = _Reader(path, open_picture, size, color)
-                    _decode([name for name, *_ in pictures], read_one, cached)
+                    reader = _Reader(path, open_picture, target, color)
+                    _decode([name for name, *_ in pictures], reader, cached)
     return np.load(cached, mmap_mode="r")
 
 
@@ -132,11 +137,9 @@ def _decode(names, reader, cached):
         shape = len(names), *size, max(channels for *_, channels in shapes)
         free = shutil.disk_usage(cached.parent).free
         if math.prod(shape) > free:
-            needed = (
-                f"{math.prod(shape):,} bytes for {len(names):,} pictures of {size[0]}x{size[1]}"
-            )
+            what = "{:,} bytes for {:,} pictures of {}x{}".format(math.prod(shape), *shape[:3])
             room = f"{free:,} are free in {cached.parent}: choose another --cache_dir"
-            raise InputError(f"{reader.path}: {needed}, {room}.")
+            raise InputError(f"{reader.path}: {what}, {room}.")
         with files.replacing(cached) as temporary, open(temporary, "wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
@@ -174,17 +177,11 @@ class _Reader:
         from PIL import Image
 
         try:
-            with self._open_picture(name) as file:
-                if file.seek(0, os.SEEK_END) > MAX_BYTES:
-                    raise OSError(f"its file has more than {MAX_BYTES:,} bytes")
-                file.seek(0)
-                with Image.open(file, formats=FORMATS) as image:
-                    if image.width * image.height > MAX_PIXELS:
-                        found = f"{image.height}x{image.width} pixels"
-                        raise OSError(f"{found}, expected at most {MAX_PIXELS:,}")
-                    if image.mode == "F":
-                        raise OSError("its pixels are floats, expected 8 or 16 bits each")
-                    yield image
+            with self._open_picture(name) as file, Image.open(file, formats=FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    found = f"{image.height}x{image.width} pixels"
+                    raise OSError(f"{found}, expected at most {MAX_PIXELS:,}")
+                yield image
         except Exception as error:  # Pillow and zipfile raise all sorts for a damaged picture
             reason = files.first_line(error)
             raise InputError(f"{self.path / name}: not a readable image: {reason}.") from error
