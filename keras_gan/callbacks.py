@@ -46,14 +46,7 @@ class SampleGrid(keras.callbacks.Callback):
 
 
 class _Distance(keras.callbacks.Callback):
-    """Adds a distance of samples to real images to the logs of an epoch.
-
-    `History`, `Checkpoint` and `keras.callbacks.EarlyStopping(..., mode="min")` can use it. Epochs
-    without a measurement do not have it: so does Keras with `validation_freq`. It is infinite if
-    the samples can't be scored, as they are all alike.
-
-    Args: see `FrechetDistance`.
-    """
+    """Adds a distance of samples to real images to the logs of an epoch, under its `name`."""
 
     def __init__(self, images, every, num_images, seed):
         super().__init__()
@@ -115,7 +108,8 @@ class FrechetDistance(_Distance):
 class SlicedWasserstein(_Distance):
     """Adds `swd`, the mean of `scores.sliced_wasserstein` over its levels, to the logs of an epoch.
 
-    It needs no feature network: it is for images that `FrechetDistance` can't score.
+    It needs no feature network: it is for images that `FrechetDistance` can't score, and is used
+    as that is.
 
     Args:
         images: the real ones, uint8 [N, H, W, C], 7 x 7 pixels at least.
