@@ -21,8 +21,9 @@ def define_flags():
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]
         values = {name: getattr(a, field.name, None) for name, a in ARCHITECTURES.items()}
-        # The default of `penalty` depends on the loss, too.
-        if field.default is None and field.name != "penalty" and None not in values.values():
+        # The default of `penalty` depends on the loss, too, that of `augment` on the images.
+        open_still = field.default is None and field.name not in ("penalty", "augment")
+        if open_still and None not in values.values():
             text += f" (default: {', '.join(f'{name} {v}' for name, v in values.items())})"
         kind = next(iter(typing.get_args(field.type)), field.type)  # int | None -> int
         if choices:

@@ -68,9 +68,10 @@ class Config:
         None, "Where decoded pictures are kept (default: keras_gan in Keras' home)."
     )
     mirror: bool = _setting(False, "Turn left and right in half of the images.")
-    augment: str = _setting(
-        "none",
-        "Change images before D sees them, for few images: color,translation,cutout or some of it.",
+    augment: str | None = _setting(
+        None,
+        "Change images before D sees them: color,translation,cutout or some of it. By default all "
+        "three for fewer than 5,000 colour images, else none.",
         _some_of(AUGMENTATIONS),
     )
     num_images: int | None = _setting(

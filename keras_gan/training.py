@@ -37,7 +37,7 @@ def run(config, on_checked=lambda: None):
         raise InputError("--tensorboard: it is not installed: pip install tensorboard.")
     options = {name: getattr(config, name) for name in ("image_size", "background", "cache_dir")}
     source = data.load(config.dataset, config.data_path, **options)
-    architecture = ARCHITECTURES[config.arch].for_images(*source.images.shape[1:3])
+    architecture = ARCHITECTURES[config.arch].for_images(*source.images.shape)
     config = config.resolve(len(source.images), architecture)
     source = source.first(config.num_images)
     default = f"runs/{source.name}-{config.arch}-{config.loss}"

@@ -30,7 +30,9 @@ ALLOWED = {
     "networks.mlp": {"backend"},
     "networks.dcgan": {"backend"},
     "networks.maxout": {"backend", "optimizers"},
-    "networks": {"backend", "networks.dcgan", "networks.maxout", "networks.mlp", "penalties"},
+    "networks": {
+        "augment", "backend", "networks.dcgan", "networks.maxout", "networks.mlp", "penalties",
+    },
     "config": {"augment", "data", "data.pictures", "losses", "networks", "penalties", "seeds"},
     "run_directory": {"files"},
     "export": {"backend", "files", "images"},

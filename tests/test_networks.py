@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_gan import InputError
+from keras_gan.config import Config
 from keras_gan.networks import ARCHITECTURES, dcgan, maxout
 from keras_gan.optimizers import GoodfellowSGD
 
@@ -72,15 +73,25 @@ def test_dcgan_says_which_sizes_work(shape):
 
 
 def test_dcgan_takes_smaller_steps_for_larger_images():
-    dcgan_28 = ARCHITECTURES["dcgan"].for_images(28, 28)
+    dcgan_28 = ARCHITECTURES["dcgan"].for_images(60_000, 28, 28, 1)
     plain = dataclasses.replace(ARCHITECTURES["dcgan"])
     assert dcgan_28 == plain  # to the bit what it is without a size
-    large = ARCHITECTURES["dcgan"].for_images(64, 56)
+    large = ARCHITECTURES["dcgan"].for_images(60_000, 64, 56, 3)
     assert (large.g_lr, large.d_lr) == (4e-4, 2e-4)
     # 64 x 56 has 32 / 7 times the pixels of 28 x 28.
     assert large.default_penalty("r1").weight == pytest.approx(32 / 7)
     assert large.default_penalty("r1").one_in == 4
-    assert ARCHITECTURES["mlp"].for_images(64, 64) is ARCHITECTURES["mlp"]
+    assert ARCHITECTURES["mlp"].for_images(60_000, 64, 64, 3) == ARCHITECTURES["mlp"]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_few_colour_images_are_augmented(arch):
+    architecture = ARCHITECTURES[arch]
+    assert architecture.for_images(4999, 28, 28, 3).augment == "color,translation,cutout"
+    assert architecture.for_images(5000, 28, 28, 3).augment == "none"
+    assert architecture.for_images(4999, 28, 28, 1).augment == "none"
+    config = Config(arch=arch).resolve(4999, architecture.for_images(4999, 28, 28, 3))
+    assert config.augment == "color,translation,cutout"
 
 
 def test_dcgan_follows_the_rules_of_radford_et_al():

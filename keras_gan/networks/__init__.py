@@ -4,9 +4,12 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+from keras_gan.augment import AUGMENTATIONS
 from keras_gan.backend import keras
 from keras_gan.networks import dcgan, maxout, mlp
 from keras_gan.penalties import PENALTIES, R1, GradientPenalty
+
+FEW = 5_000  # colour images: D learns fewer by heart, and they are augmented
 
 
 def adam(learning_rate, beta_2=0.999):
@@ -35,6 +38,7 @@ class Architecture:
     ema_decay: float = 0.0
     num_images: int | None = None  # at most
     simultaneous: bool = False
+    augment: str = "none"
     penalty: str = "none"
     penalties: dict[str, GradientPenalty] = dataclasses.field(default_factory=dict)
     regularizers: dict[str, dict] = dataclasses.field(default_factory=dict)
@@ -46,9 +50,12 @@ class Architecture:
         """The `GradientPenalty` of this name, with its default weight."""
         return self.penalties.get(name) or PENALTIES[name]()
 
-    def for_images(self, height, width):
-        """The architecture with its defaults for images of this size; an InputError if none fit."""
-        return dataclasses.replace(self, **self.sizes(height, width)) if self.sizes else self
+    def for_images(self, count, height, width, channels):
+        """A copy with its defaults for such images; an InputError if it can't draw them."""
+        fields = self.sizes(height, width) if self.sizes else {}
+        if count < FEW and channels == 3:
+            fields["augment"] = ",".join(AUGMENTATIONS)
+        return dataclasses.replace(self, **fields)
 
 
 def _dcgan_sizes(height, width):
