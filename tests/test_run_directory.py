@@ -43,7 +43,7 @@ def test_the_same_settings_resume(directory):
 
 def test_other_settings_and_other_data_are_refused_by_name(directory):
     other = dataclasses.replace(CONFIG, g_lr=0.5, loss="minimax")
-    with pytest.raises(InputError, match="holds a run with --loss=lsgan, --g_lr=0.001: give"):
+    with pytest.raises(InputError, match="holds a run with --loss=lsgan, --g_lr=0.002: give"):
         directory.check(other, DATASET)
     with pytest.raises(InputError, match=r"the data \(tiny, other pixels\)"):
         directory.check(CONFIG, {**DATASET, "sha256": "def"})
