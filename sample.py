@@ -20,6 +20,7 @@ def define_flags():
     commands.define_drawing_flags(num_images=64)
     output = "x.png: a grid; x.npy: uint8 [n, H, W, C]; x/: a folder of PNG files."
     flags.DEFINE_string("output", "samples.png", output)
+    flags.DEFINE_list("label", [], "Classes to draw, in turn; in a grid, a row for each.")
     flags.DEFINE_bool("interpolate", False, "Each row goes from one latent to another.")
 
 
@@ -39,18 +40,31 @@ def main():
     folder = find_export(FLAGS.model_dir, FLAGS.checkpoint)
     commands.import_tensorflow_quietly()
     generator = SavedGenerator(folder)
-    count = FLAGS.num_images
+    count, labels, row = FLAGS.num_images, class_numbers(), None
     if FLAGS.interpolate:
         wide = images.columns(count)
         rows = math.ceil(count / wide)
-        start, end = np.split(generator.latents(2 * rows, FLAGS.seed), 2)
+        start, end = np.split(generator.latents(2 * rows, FLAGS.seed, labels), 2)
         z = slerp(start, end, wide).reshape(rows * wide, -1)[:count].astype(np.float32)
+    elif len(labels) > 1:  # equal latents but for the class
+        row = math.ceil(count / len(labels))
+        z = np.stack([generator.latents(row, FLAGS.seed, [label]) for label in labels])
+        if FLAGS.output.endswith(".png"):
+            z = z.reshape(len(labels) * row, -1)
+        else:
+            z = z.swapaxes(0, 1).reshape(len(labels) * row, -1)[:count]
     else:
-        z = generator.latents(count, FLAGS.seed)
-    write(generator.images(z))
+        z = generator.latents(count, FLAGS.seed, labels)
+    write(generator.images(z), row)
 
 
-def write(drawn):
+def class_numbers():
+    if not all(label.isdecimal() and len(label) < 10 for label in FLAGS.label):
+        raise InputError(f"--label={','.join(FLAGS.label)}: expected numbers such as 7, or 0,1,2.")
+    return [int(label) for label in FLAGS.label]
+
+
+def write(drawn, wide=None):
     output = Path(FLAGS.output)
     if FLAGS.output.endswith("/"):
         output.mkdir(parents=True, exist_ok=True)
@@ -62,7 +76,7 @@ def write(drawn):
             with files.replacing(output) as temporary, open(temporary, "wb") as file:
                 np.save(file, drawn)
         else:
-            images.write_grid(output, drawn)
+            images.write_grid(output, drawn, wide)
     print(f"{len(drawn)} images: {FLAGS.output}")
 
 

@@ -61,7 +61,9 @@ def bare_step(gan):
     """The step as one would write it without the library: no logs, no seeds, no average."""
     generator, discriminator, loss = gan.generator, gan.discriminator, gan.adversarial_loss
     penalty = gan.penalty or (lambda logits, real, fake, _: (logits(real), logits(fake), 0.0))
-    logits = functools.partial(discriminator, training=True)
+
+    def logits(images, rows=None):
+        return discriminator(images, training=True)
 
     @tf.function
     def step(real):

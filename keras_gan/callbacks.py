@@ -23,6 +23,8 @@ MAX_GRID = 2048
 class SampleGrid(keras.callbacks.Callback):
     """Writes a grid of samples after each epoch, `epoch-0001.png`, ..., from the same latents.
 
+    That of a conditional GAN has a row for each class, and in a column the same other numbers.
+
     Args:
         directory: made if it does not exist.
         num_images, seed: as in `GAN.generate`. Fewer are drawn if the grid would be larger than
@@ -39,10 +41,15 @@ class SampleGrid(keras.callbacks.Callback):
         self.directory.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        height, width = self.model.generator.output_shape[1:3]
-        side = max(1, MAX_GRID // max(height, width))
-        images = self.model.generate(min(self.num_images, side**2), seed=self.seed)
-        write_grid(self.directory / f"epoch-{epoch + 1:04d}.png", to_uint8(images))
+        side = max(1, MAX_GRID // max(self.model.generator.output_shape[1:3]))
+        count, classes = min(self.num_images, side**2), self.model.classes
+        if classes is None or classes > min(side, count):
+            wide, images = None, self.model.generate(count, seed=self.seed)
+        else:
+            wide = min(side, count // classes)
+            rows = [self.model.generate(wide, seed=self.seed, labels=i) for i in range(classes)]
+            images = np.concatenate(rows)
+        write_grid(self.directory / f"epoch-{epoch + 1:04d}.png", to_uint8(images), wide)
 
 
 class _Distance(keras.callbacks.Callback):

@@ -10,7 +10,7 @@ from keras_gan.data import DATASETS, pictures
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES
 from keras_gan.penalties import PENALTIES
-from keras_gan.seeds import LATENTS
+from keras_gan.seeds import CATEGORIES, LATENTS
 
 # Keras runs up to this many steps per call: one at a time costs up to a tenth of the speed.
 STEPS_PER_EXECUTION = 8
@@ -85,6 +85,7 @@ class Config:
     latent_dim: int | None = _setting(
         None, "Size of the latent vector.", _at_least(1, at_most=65_536)
     )
+    conditional: bool = _setting(False, "Learn to draw a class that is asked for, from labels.")
     channels: int | None = _setting(
         None,
         "Channels of the layers next to the image; further in they double, up to 256. Only dcgan "
@@ -127,7 +128,9 @@ class Config:
     save_minutes: float = _option(
         5.0, "Save within an epoch, too, if the last state is older than this.", _POSITIVE
     )
-    model_dir: str | None = _option(None, "Run directory (default: runs/<dataset>-<arch>-<loss>).")
+    model_dir: str | None = _option(
+        None, "Run directory (default: runs/<dataset>-<arch>-<loss>[-conditional])."
+    )
     overwrite: bool = _option(False, "Delete the run in the directory, and start again.")
     seed: int = _setting(0, "Seed of every random draw of the run.", _at_least(0))
     fid_every: int = _setting(
@@ -149,8 +152,10 @@ class Config:
         except ValueError as error:
             raise InputError(f"--loss={self.loss}: {error}") from error
 
-    def resolve(self, available, architecture=None):
+    def resolve(self, available, architecture=None, classes=None):
         """The configuration with every default filled in; `available` is the number of images.
+
+        `classes` is their number of classes, or None if they have no labels.
 
         If none of `penalty`, `spectral_norm` and `weight_clip` is given, they are what the
         architecture lists for the loss, else what the loss needs, else the architecture's
@@ -158,12 +163,14 @@ class Config:
         `Architecture`, by default the one that `arch` names.
 
         Raises:
-            InputError: if there are too few images, a `penalty_weight` has no penalty, or the
-                architecture has no channels.
+            InputError: if there are too few images, a `penalty_weight` has no penalty, the
+                architecture has no channels, or `conditional` no labels.
         """
         architecture = architecture or ARCHITECTURES[self.arch]
         num_images = min(available, architecture.num_images or available)
         config = self._with_defaults(self._regularizers(architecture))
+        if self.conditional:
+            config = config._with_defaults(_conditional(architecture, self.latent, classes))
         config = config._with_defaults(vars(architecture) | {"num_images": num_images})
         if config.penalty != "none":
             default = architecture.default_penalty(config.penalty)
@@ -201,9 +208,20 @@ class Config:
 
     def differences(self, settings):
         """The flags, with recorded values, that differ from a run's `settings`, a dict."""
-        # 0.1 recorded no `latent`: it could not be chosen.
-        latent = "uniform" if settings.get("arch") == "maxout" else "normal"
-        settings = {"latent": latent} | settings
-        names = [field.name for field in dataclasses.fields(self) if field.metadata["identity"]]
-        recorded = {name: settings[name] for name in names if name in settings}
+        fields = [field for field in dataclasses.fields(self) if field.metadata["identity"]]
+        # What an older version did not record could not be chosen yet.
+        older = {field.name: field.default for field in fields if field.default is not None}
+        older["latent"] = "uniform" if settings.get("arch") == "maxout" else "normal"
+        settings = older | settings
+        recorded = {f.name: settings[f.name] for f in fields if f.name in settings}
         return [f"--{n}={value}" for n, value in recorded.items() if value != getattr(self, n)]
+
+
+def _conditional(architecture, latent, classes):
+    """The defaults of the latents: as many normal numbers as otherwise, and one for each class."""
+    if classes is None:
+        raise InputError("--conditional: the images have no labels 0, 1, 2, ...")
+    if latent not in (None, "categorical"):
+        raise InputError(f"--latent={latent}: expected categorical with --conditional.")
+    normal = architecture.latent_dim - CATEGORIES * (architecture.latent == "categorical")
+    return {"latent": "categorical", "latent_dim": normal + classes}

@@ -18,32 +18,39 @@ def write(gan, path):
         latents(num_images: int32 [], seed: int32 []) -> {"z"}, those of `sample`
         discriminator(images) -> {"probability": float32 [n, 1]} of being real. Only if
             the GAN is compiled: its loss turns logits into probabilities.
+
+    If the GAN is conditional, the last three also take `labels`, int32 [n]. `sample` and `latents`
+    draw those classes in turn, or evenly if there are none, and `latents` gives them, too.
     """
-    scalar = tf.TensorSpec([], tf.int32)
+    scalars = [tf.TensorSpec([], tf.int32, name=name) for name in ("num_images", "seed")]
+    if gan.classes is not None:
+        scalars.append(tf.TensorSpec([None], tf.int32, name="labels"))
     z = tf.TensorSpec([None, gan.latent_dim], tf.float32, name="z")
 
     def images(z):
         return {"images": (gan(z, training=False) + 1) / 2}
 
-    def latents(num_images, seed):
-        return {"z": gan.latents(num_images, seed)}
+    def latents(num_images, seed, labels=None):
+        z, labels = gan.labelled_latents(num_images, seed, labels)
+        return {"z": z} | ({} if labels is None else {"labels": labels})
 
-    def sample(num_images, seed):
-        return images(gan.latents(num_images, seed))
+    def sample(num_images, seed, labels=None):
+        return images(gan.latents(num_images, seed, labels))
 
-    def discriminator(images):
-        logits = gan.discriminator(2 * images - 1, training=False)
+    def discriminator(images, labels=None):
+        images = 2 * images - 1
+        logits = gan.discriminator(images if labels is None else [images, labels], training=False)
         return {"probability": gan.adversarial_loss.probability(tf.cast(logits, tf.float32))}
 
     archive = keras.export.ExportArchive()
     archive.track(gan.sampler)
     archive.track(gan.discriminator)
     archive.add_endpoint("serving_default", images, [z])  # the first one is the default
-    archive.add_endpoint("sample", sample, [scalar, scalar])
-    archive.add_endpoint("latents", latents, [scalar, scalar])
+    archive.add_endpoint("sample", sample, scalars)
+    archive.add_endpoint("latents", latents, scalars)
     if gan.compiled:
-        pixels = tf.TensorSpec([None, *gan.discriminator.input_shape[1:]], tf.float32, "images")
-        archive.add_endpoint("discriminator", discriminator, [pixels])
+        pixels = tf.TensorSpec([None, *gan.generator.output_shape[1:]], tf.float32, "images")
+        archive.add_endpoint("discriminator", discriminator, [pixels, *scalars[2:]])
     archive.write_out(str(path), verbose=False)
 
 
@@ -62,15 +69,30 @@ class SavedGenerator:
             self._signatures = tf.saved_model.load(str(folder)).signatures
         if not {"latents", "serving_default"} <= set(self._signatures):
             raise InputError(f"{path}: a SavedModel of another program.")
-        self.has_discriminator = "discriminator" in self._signatures
+        outputs = self._signatures["latents"].structured_outputs
+        self.conditional = "labels" in outputs
+        # The command does not know the classes of the images that are to be judged.
+        self.has_discriminator = "discriminator" in self._signatures and not self.conditional
 
-    def latents(self, num_images, seed):
+    def latents(self, num_images, seed, labels=()):
         """float32 [num_images, latent_dim], the same for the same seed."""
+        return self.labelled_latents(num_images, seed, labels)[0]
+
+    def labelled_latents(self, num_images, seed, labels=()):
+        """`latents`, and their labels int32 [num_images]; None if the model is not conditional.
+
+        `labels`: the classes to draw in turn; without any, each is drawn evenly.
+        """
+        if len(labels) and not self.conditional:
+            raise InputError(f"{self._path}: not a conditional model: it has no classes.")
         with self._refusing("can't draw latents"):
             scalars = {"num_images": num_images, "seed": seed}
+            if self.conditional:
+                scalars["labels"] = np.reshape(labels, [-1])
             scalars = {name: tf.constant(value, tf.int32) for name, value in scalars.items()}
-            z = self._signatures["latents"](**scalars)["z"].numpy()
-            return z.astype(np.float32).reshape([num_images, -1])
+            drawn = self._signatures["latents"](**scalars)
+            z = drawn["z"].numpy().astype(np.float32).reshape([num_images, -1])
+            return z, drawn["labels"].numpy() if self.conditional else None
 
     def images(self, z):
         """Latents [n, latent_dim] -> uint8 [n, H, W, C], C 1 or 3."""

@@ -190,7 +190,12 @@ def check_zip(path):
 
 
 def first_line(error):
-    """The first line of an exception's message, without the operation that TensorFlow names."""
+    """The first line of an exception's message, without the operation that TensorFlow names.
+
+    If an assertion in a graph failed, what it says.
+    """
+    if failed := re.search(r"assertion failed: (.*\])", str(error)):
+        return " ".join(re.findall(r"\[(.*?)\]", failed[1])).replace(" : ", ": ").rstrip(".")
     text = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", str(error)).strip("'\"")
     return (text or type(error).__name__).splitlines()[0].rstrip(".")
 

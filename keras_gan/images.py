@@ -25,13 +25,14 @@ def columns(count):
     return math.ceil(math.sqrt(count))
 
 
-def write_grid(path, images):
+def write_grid(path, images, wide=None):
     """Writes uint8 images [n, H, W, C], row by row, as one PNG; unused cells are black.
 
-    The file is written whole or not at all.
+    `wide` images are in a row; by default as many as `columns` says. The file is written whole or
+    not at all.
     """
     count, height, width, channels = images.shape
-    wide = columns(count)
+    wide = wide or columns(count)
     high = math.ceil(count / wide)
     grid = np.zeros([high * wide, height, width, channels], np.uint8)
     grid[:count] = images

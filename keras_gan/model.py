@@ -32,24 +32,37 @@ class GAN(keras.Model):
         latent: the distribution of the latents, a key of `keras_gan.seeds.LATENTS`:
             "normal", N(0, 1); "uniform" on [-sqrt(3), sqrt(3)]; or "categorical": the last
             ten numbers are one of ten categories, the others normal.
+        classes: if given, the GAN is conditional, and `latent` is "categorical": the last `classes`
+            numbers of a latent say which class to draw. The discriminator takes (images, labels
+            int [n]): see `keras_gan.networks.projection`.
         ema_decay: if given, in (0, 1): keep an exponential moving average of the
             generator's weights, used by `generate` and `export`.
         seed: an int32. It and the step's number give all random draws of `fit`.
 
-    `fit` and `evaluate` take batches of images in [-1, 1], or pairs (images, labels), whose labels
-    they ignore. They log `d_loss` with the penalty, `g_loss`, and the probabilities `d_real` =
-    mean D(x) and `d_fake` = mean D(G(z)). Images outside [-2, 2] raise a
-    `tf.errors.InvalidArgumentError`, except under `jit_compile`: XLA drops the check.
+    `fit` and `evaluate` take batches of images in [-1, 1], or pairs (images, labels). Only a
+    conditional GAN looks at the labels, 0 to classes - 1. They log `d_loss` with the penalty,
+    `g_loss`, and the probabilities `d_real` = mean D(x) and `d_fake` = mean D(G(z)). Images outside
+    [-2, 2], and labels out of range, raise a `tf.errors.InvalidArgumentError`, except under
+    `jit_compile`: XLA drops the check.
     """
 
     def __init__(
-        self, generator, discriminator, *, latent="normal", ema_decay=None, seed=0, **kwargs
+        self,
+        generator,
+        discriminator,
+        *,
+        latent="normal",
+        classes=None,
+        ema_decay=None,
+        seed=0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
-        _check(generator, discriminator, latent, ema_decay)
+        _check(generator, discriminator, latent, classes, ema_decay)
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
+        self.classes = classes
         self.ema_decay = ema_decay
         self.seed = seed
         self.ema_generator = None
@@ -149,70 +162,78 @@ class GAN(keras.Model):
 
     def train_step(self, data):
         """One iteration of Algorithm 1 on a batch of d_steps minibatches of real images."""
-        images = self._real(data)
+        images, labels = self._real(data)
         count = keras.ops.shape(images)[0]
         for k in range(self.d_steps):
-            real = images[k % count :: self.d_steps]  # at least one image, if need be again
-            z, seed = self._draw(real, k)
+            some = slice(k % count, None, self.d_steps)  # at least one image, if need be again
+            real, of = images[some], None if labels is None else labels[some]
+            z, seed = self._draw(real, k, of)
             if self.simultaneous and k == self.d_steps - 1:
-                self._update_both(real, z, seed)
+                self._update_both(real, z, seed, of)
             else:
-                self._update_discriminator(real, z, seed)
+                self._update_discriminator(real, z, seed, of)
         if not self.simultaneous:
-            self._update_generator(real, *self._draw(real, self.d_steps))
+            self._update_generator(real, *self._draw(real, self.d_steps, of), of)
         self.step.assign_add(1)
         self._update_moving_average()
         return self.get_metrics_result()
 
-    def _draw(self, real, k):
+    def _draw(self, real, k, labels=None):
         """Draws latents and a seed for update k of this step, and seeds dropout."""
         seeds.seed_layers([self.generator, self.discriminator], self.seed, self.step, k)
-        z = self._latents_like(real, seeds.TRAIN, self.step, k)
+        z = self._latents_like(real, seeds.TRAIN, self.step, k, labels=labels)
         return z, seeds.fold(self.seed, seeds.PENALTY, self.step, k)
 
     def _augmented(self, images, seed, side):
         """What D sees of images in a training step; `side` is 0 for real ones, else 1."""
         for i, name in enumerate(self.augment):
             # A penalty has used the seed itself, and 1.
-            number = 2 + 2 * i + side
-            draw = tf.random.experimental.stateless_fold_in(seed, number)
+            draw = tf.random.experimental.stateless_fold_in(seed, 2 + 2 * i + side)
             images = AUGMENTATIONS[name](images, draw)
         return images
 
-    def _update_discriminator(self, real, z, seed):
+    def _with_labels(self, images, labels):
+        """The inputs of the discriminator."""
+        return images if labels is None else [images, labels]
+
+    def _update_discriminator(self, real, z, seed, labels=None):
         real = self._augmented(real, seed, 0)
         fake = self._augmented(_without_side_effects(self.generator, z), seed, 1)
         with tf.GradientTape() as tape:
-            loss, *_ = self._discriminator_loss(real, fake, seed)
+            loss, *_ = self._discriminator_loss(real, fake, seed, labels)
         _descend(loss, self.discriminator, self.d_optimizer, tape)
 
-    def _update_generator(self, real, z, seed):
+    def _update_generator(self, real, z, seed, labels=None):
+        def logits(images):
+            inputs = self._with_labels(images, labels)
+            return _at_least_float32(_without_side_effects(self.discriminator, inputs))
+
         real_logits = None
         if self.adversarial_loss.relativistic:
-            real = self._augmented(real, seed, 0)
-            real_logits = _at_least_float32(_without_side_effects(self.discriminator, real))
+            real_logits = logits(self._augmented(real, seed, 0))
         with tf.GradientTape() as tape:
             fake = self._augmented(self.generator(z, training=True), seed, 1)
-            fake_logits = _at_least_float32(_without_side_effects(self.discriminator, fake))
-            loss = self._generator_loss(fake_logits, real_logits)
+            loss = self._generator_loss(logits(fake), real_logits)
         _descend(loss, self.generator, self.g_optimizer, tape)
 
-    def _update_both(self, real, z, seed):
+    def _update_both(self, real, z, seed, labels=None):
         real = self._augmented(real, seed, 0)
         with tf.GradientTape() as g_tape:
             fake = self._augmented(self.generator(z, training=True), seed, 1)
             with tf.GradientTape() as d_tape:
-                d_loss, fake_logits, real_logits = self._discriminator_loss(real, fake, seed)
-            g_loss = self._generator_loss(fake_logits, real_logits)
+                d_loss, *logits = self._discriminator_loss(real, fake, seed, labels)
+            g_loss = self._generator_loss(*logits)
         # The generator's gradient comes first: it is that of the D before its update.
         _descend(g_loss, self.generator, self.g_optimizer, g_tape)
         _descend(d_loss, self.discriminator, self.d_optimizer, d_tape)
 
-    def _discriminator_loss(self, real, fake, seed, training=True):
+    def _discriminator_loss(self, real, fake, seed, labels=None, training=True):
+        """The loss, and the logits of fake and real images. Both kinds have the same labels."""
         regularization = []  # the sum of D's own regularizers, in each of its calls
 
-        def discriminator(images):
-            logits = _at_least_float32(self.discriminator(images, training=training))
+        def discriminator(images, rows=slice(None)):
+            inputs = self._with_labels(images, labels if labels is None else labels[rows])
+            logits = _at_least_float32(self.discriminator(inputs, training=training))
             regularization.append(sum(self.discriminator.losses))
             return logits
 
@@ -248,44 +269,80 @@ class GAN(keras.Model):
 
     def test_step(self, data):
         """The losses of a batch in inference mode; no weight changes."""
-        real = self._real(data)
+        real, labels = self._real(data)
         # The images counted since the last reset tell the batches of an evaluation apart.
         batch = self._means["d_loss"].count
-        fake = self.generator(self._latents_like(real, seeds.TEST, batch, 0), training=False)
+        z = self._latents_like(real, seeds.TEST, batch, 0, labels=labels)
+        fake = self.generator(z, training=False)
         seed = seeds.fold(self.seed, seeds.TEST, batch, 1)
-        _, *logits = self._discriminator_loss(real, fake, seed, training=False)
+        _, *logits = self._discriminator_loss(real, fake, seed, labels, training=False)
         self._generator_loss(*logits)
         return self.get_metrics_result()
 
     def _real(self, data):
-        """The images of a batch. Labels beside them are ignored."""
-        images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+        """The images of a batch, and its labels if the GAN is conditional, else None."""
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:  # those of `class_weight`, too
             given = "sample weights (sample_weight, class_weight or a third element of a batch)"
             raise ValueError(f"There are {given}: expected none, all images count the same.")
         images = tf.convert_to_tensor(images)
         if not images.dtype.is_floating:
             raise ValueError(f"Images are {images.dtype.name}: expected floats in [-1, 1].")
-        if len(self.discriminator.input_shape) == 4:  # vectors, of a toy problem, have any range
+        if len(self.generator.output_shape) == 4:  # vectors, of a toy problem, have any range
             low, high = tf.reduce_min(images), tf.reduce_max(images)
             advice = ": expected [-1, 1]. Scale pixels in [0, 255] by x / 127.5 - 1."
             message = ["Images range from", low, "to", high, advice]
             tf.debugging.Assert((low >= -2) & (high <= 2), message)  # 1 to spare: noise on images
-        return images
+        if self.classes is None:
+            return images, None
+        if labels is None:
+            raise ValueError("There are no labels: expected batches (images, labels).")
+        return images, self._checked_labels(labels)
 
-    def _latents_like(self, real, *counters):
+    def _checked_labels(self, labels):
+        """Labels as int32 [n]. Others than 0 to classes - 1 fail when the graph runs."""
+        labels = tf.cast(tf.convert_to_tensor(labels), tf.int32)
+        bounds = tf.reduce_all((labels >= 0) & (labels < self.classes))
+        message = ["Labels are", labels, f": expected 0 to {self.classes - 1}."]
+        with tf.control_dependencies([tf.debugging.Assert(bounds, message)]):
+            return tf.identity(labels)
+
+    def _latents_like(self, real, *counters, labels=None):
         """Latents [n, latent_dim] for a training or test step, one for each image in `real`."""
-        shape = [tf.shape(real)[0], self.latent_dim]
-        return seeds.LATENTS[self.latent](shape, seeds.fold(self.seed, *counters))
+        return self._latents(tf.shape(real)[0], seeds.fold(self.seed, *counters), labels)
 
-    def latents(self, num_images, seed=0):
-        """The latents of `generate(num_images, seed=seed)`, a tensor [num_images, latent_dim]."""
+    def _latents(self, count, seed, labels):
+        shape = [count, self.latent_dim]
+        if self.classes is None:
+            return seeds.LATENTS[self.latent](shape, seed)
+        return seeds.categorical(shape, seed, labels, self.classes)
+
+    def latents(self, num_images, seed=0, labels=None):
+        """The latents of `generate` with these arguments, a tensor [num_images, latent_dim]."""
+        return self.labelled_latents(num_images, seed, labels)[0]
+
+    def labelled_latents(self, num_images, seed=0, labels=None):
+        """`latents`, and their labels int32 [num_images]; None if the GAN is not conditional."""
         seed = seeds.fold(seed, seeds.SAMPLE, 0, 0)
-        return seeds.LATENTS[self.latent]([num_images, self.latent_dim], seed)
+        if self.classes is None:
+            if labels is not None:
+                raise InputError(f"labels={labels}: the GAN is not conditional, it has no classes.")
+            return self._latents(num_images, seed, None), None
+        drawn = seeds.categories(num_images, seed, self.classes)
+        if labels is not None:
+            given = self._checked_labels(tf.reshape(labels, [-1]))
+            count = tf.size(given)
+            turn = tf.range(num_images) % tf.maximum(count, 1)
+            drawn = tf.cond(count > 0, lambda: tf.gather(given, turn), lambda: drawn)
+        return self._latents(num_images, seed, drawn), drawn
 
-    def generate(self, num_images, *, seed=0, batch_size=500):
-        """Draws images: float32 [num_images, H, W, C] in [-1, 1], the same for the same seed."""
-        z = self.latents(num_images, seed)
+    def generate(self, num_images, *, seed=0, labels=None, batch_size=500):
+        """Draws images: float32 [num_images, H, W, C] in [-1, 1], the same for the same seed.
+
+        `labels` of a conditional GAN: a class, or a list of classes, which are drawn in turn. By
+        default each image's class is drawn evenly.
+        """
+        z = self.latents(num_images, seed, labels)
         starts = range(0, max(num_images, 1), batch_size)
         return np.concatenate([self(z[i : i + batch_size], training=False) for i in starts])
 
@@ -301,7 +358,7 @@ class GAN(keras.Model):
             self.sampler.export(filepath, format=format, **kwargs)
 
     def get_config(self):
-        names = ("generator", "discriminator", "latent", "ema_decay", "seed")
+        names = ("generator", "discriminator", "latent", "classes", "ema_decay", "seed")
         settings = {name: getattr(self, name) for name in names}
         return super().get_config() | keras.saving.serialize_keras_object(settings)
 
@@ -359,17 +416,22 @@ def _check_independence(discriminator):
             )
 
 
-def _check(generator, discriminator, latent, ema_decay):
+def _check(generator, discriminator, latent, classes, ema_decay):
     for name, network in {"generator": generator, "discriminator": discriminator}.items():
         if not network.built:
             raise ValueError(f"The {name} has no weights yet: begin it with keras.Input(shape).")
         shapes = getattr(network, "input_shape", None), getattr(network, "output_shape", None)
+        if name == "discriminator" and classes is not None:
+            if not isinstance(shapes[0], list) or len(shapes[0]) != 2:
+                advice = "expected two, (images, labels): see keras_gan.networks.projection"
+                raise ValueError(f"The discriminator has one input: {advice}.")
+            shapes = *shapes[0], shapes[1]
         if not all(isinstance(shape, tuple) for shape in shapes):
             raise ValueError(f"The {name} is no Sequential or functional model: expected one.")
     if len(generator.input_shape) != 2:
         shape = generator.input_shape
         raise ValueError(f"The generator takes {shape}: expected latents (None, latent_dim).")
-    made, taken = generator.output_shape[1:], discriminator.input_shape[1:]
+    made, taken = generator.output_shape[1:], tuple(discriminator.inputs[0].shape[1:])
     if made != taken:
         shapes = f"The generator makes images of shape {made}, the discriminator takes {taken}"
         raise ValueError(f"{shapes}: expected the same.")
@@ -378,10 +440,14 @@ def _check(generator, discriminator, latent, ema_decay):
         raise ValueError(f"The discriminator makes {shape}: expected logits (None, 1).")
     if latent not in seeds.LATENTS:
         raise ValueError(f"latent={latent!r}: expected one of {', '.join(seeds.LATENTS)}.")
-    if latent == "categorical" and generator.input_shape[1] <= seeds.CATEGORIES:
+    if classes is not None and (latent != "categorical" or classes < 2):
+        found = f"classes={classes}, latent={latent!r}"
+        raise ValueError(f"{found}: expected at least 2 classes, and 'categorical'.")
+    if latent == "categorical" and generator.input_shape[1] <= (classes or seeds.CATEGORIES):
         raise InputError(
-            f"latent_dim={generator.input_shape[1]}: expected more than {seeds.CATEGORIES}, the "
-            "numbers that hold the category, with latent=categorical."
+            f"latent_dim={generator.input_shape[1]}: expected more than "
+            f"{classes or seeds.CATEGORIES}, the numbers that hold the category, with "
+            "latent=categorical."
         )
     if ema_decay is not None and not 0 < ema_decay < 1:
         raise ValueError(f"ema_decay={ema_decay}: expected 0 < value < 1, or None.")

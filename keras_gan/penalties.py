@@ -34,23 +34,26 @@ class GradientPenalty(abc.ABC):
         """Returns logits of `real` [n, 1], logits of `fake` [n, 1], and the penalty, a scalar.
 
         Args:
-            discriminator: images [n, H, W, C] -> logits [n, 1].
+            discriminator: images [n, H, W, C] -> logits [n, 1]. If it is called with a part of the
+                batch, it needs to be told which: `discriminator(real[:m], slice(m))`.
             real, fake: n images each.
             seed: int32 [2], for the random draws of this update.
         """
 
-    def _split(self, images):
-        """The images that the mean is taken over, and the rest."""
+    def _slope(self, discriminator, images):
+        """Logits and squared slopes of the images that the mean is taken over, and their number."""
+        if self.one_in == 1:
+            return *_slope(discriminator, images), None
         n = images.shape[0] or tf.shape(images)[0]
         m = -(-n // self.one_in)
-        return images[:m], images[m:]
+        return *_slope(lambda some: discriminator(some, slice(m)), images[:m]), m
 
     def _logits_and_slope(self, discriminator, images):
-        """All logits [n, 1], and `_slope`'s squares of those that the mean is taken over."""
-        first, rest = self._split(images)
-        logits, square = _slope(discriminator, first)
-        if self.one_in > 1:
-            logits = tf.concat([logits, discriminator(rest)], axis=0)
+        """All logits [n, 1], and the squared slopes of those that the mean is taken over."""
+        logits, square, m = self._slope(discriminator, images)
+        if m is not None:
+            rest = discriminator(images[m:], slice(m, None))
+            logits = tf.concat([logits, rest], axis=0)
         return logits, square
 
     get_config = dataclasses.asdict
@@ -106,7 +109,7 @@ class _UnitSlope(GradientPenalty):
         share = tf.random.stateless_uniform(shape, share_seed, dtype=real.dtype)
         other = tf.cast(self._other_ends(real, fake, seed), real.dtype)
         between = real + share * (other - real)
-        _, square = _slope(discriminator, self._split(between)[0])
+        _, square, _ = self._slope(discriminator, between)
         # The derivative of the square root is infinite at 0.
         excess = tf.sqrt(square + 1e-12) - 1
         penalty = self.weight * tf.reduce_mean(tf.square(excess))

@@ -14,17 +14,21 @@ TRAIN, TEST, LAYERS, SAMPLE, PENALTY = range(5)
 CATEGORIES = 10
 
 
-def _categorical(shape, seed):
-    """Normal numbers, then ten for one of ten categories, drawn evenly.
+def categories(count, seed, number=CATEGORIES):
+    """One of `number` categories for each of `count` latents, drawn evenly: int32 [count]."""
+    seed = tf.random.experimental.stateless_fold_in(seed, 1)
+    return tf.random.stateless_uniform([count], seed, maxval=number, dtype=tf.int32)
 
-    The ten are one-hot, then shifted to mean 0 and scaled to variance 1.
+
+def categorical(shape, seed, category, number=CATEGORIES):
+    """Normal numbers, then `number` more for the categories int32 [n].
+
+    Those are one-hot, then shifted to mean 0 and scaled to variance 1.
     """
     count, size = shape
-    z = tf.random.stateless_normal([count, size - CATEGORIES], seed)
-    seed = tf.random.experimental.stateless_fold_in(seed, 1)
-    category = tf.random.stateless_uniform([count], seed, maxval=CATEGORIES, dtype=tf.int32)
-    one_hot = tf.one_hot(category, CATEGORIES) - 1 / CATEGORIES
-    return tf.concat([z, one_hot * CATEGORIES / math.sqrt(CATEGORIES - 1)], axis=1)
+    z = tf.random.stateless_normal([count, size - number], seed)
+    one_hot = tf.one_hot(category, number) - 1 / number
+    return tf.concat([z, one_hot * number / math.sqrt(number - 1)], axis=1)
 
 
 # (shape [n, latent_dim], seed) -> latents, each number of mean 0 and variance 1.
@@ -33,7 +37,7 @@ LATENTS = {
     "uniform": lambda shape, seed: tf.random.stateless_uniform(
         shape, seed, -math.sqrt(3), math.sqrt(3)
     ),
-    "categorical": _categorical,
+    "categorical": lambda shape, seed: categorical(shape, seed, categories(shape[0], seed)),
 }
 
 

@@ -10,7 +10,7 @@ from keras_gan.backend import configure_tensorflow, keras
 from keras_gan.config import STEPS_PER_EXECUTION
 from keras_gan.files import read_history
 from keras_gan.losses import LOSSES
-from keras_gan.networks import ARCHITECTURES
+from keras_gan.networks import ARCHITECTURES, projection
 from keras_gan.run_directory import RunDirectory
 
 start_tensorflow = configure_tensorflow  # its name in 0.1
@@ -38,16 +38,17 @@ def run(config, on_checked=lambda: None):
     options = {name: getattr(config, name) for name in ("image_size", "background", "cache_dir")}
     source = data.load(config.dataset, config.data_path, **options)
     architecture = ARCHITECTURES[config.arch].for_images(*source.images.shape)
-    config = config.resolve(len(source.images), architecture)
+    classes = source.classes
+    config = config.resolve(len(source.images), architecture, classes)
     source = source.first(config.num_images)
-    default = f"runs/{source.name}-{config.arch}-{config.loss}"
+    default = f"runs/{source.name}-{config.arch}-{config.loss}{'-conditional' * config.conditional}"
     directory = RunDirectory(config.model_dir or default)
     directory.check(config, source.record)  # before TensorFlow takes seconds to be imported
     on_checked()
     configure_tensorflow()
     from keras_gan.callbacks import Checkpoint
 
-    gan = build(config, source.images, architecture)
+    gan = build(config, source.images, architecture, classes)
     with directory.lock():
         resumes = directory.check(config, source.record)  # another process may have been there
         if not resumes:
@@ -60,7 +61,7 @@ def run(config, on_checked=lambda: None):
             print(f"Training {what}, into {directory.path}.")
         if not _finished(config, checkpoint):
             directory.write_config(config, source.record)
-            _fit(gan, source.images, config, directory, checkpoint)
+            _fit(gan, source, config, directory, checkpoint)
         if _export(gan, directory, checkpoint):
             print(f"Done. Now: python sample.py --model_dir={directory.path} --output=samples.png")
         else:
@@ -71,12 +72,13 @@ def run(config, on_checked=lambda: None):
     return directory.path
 
 
-def build(config, images, architecture=None):
+def build(config, images, architecture=None, classes=None):
     """The compiled `GAN` of a resolved `Config`.
 
     Args:
         images: the training images, uint8 [N, H, W, C].
         architecture: an `Architecture`; by default the one that `config.arch` names.
+        classes: their number of classes, if `config.conditional`.
     """
     from keras_gan.layers import constrain
     from keras_gan.model import GAN
@@ -89,10 +91,14 @@ def build(config, images, architecture=None):
     if architecture.initialize:
         architecture.initialize(generator, images)
     discriminator = architecture.discriminator(shape, **width)
+    if config.conditional:
+        discriminator = projection(discriminator, classes)
     constraints = {"spectral_norm": config.spectral_norm, "weight_clip": config.weight_clip}
     if any(constraints.values()):
         discriminator = constrain(discriminator, **constraints)
     options = {"latent": config.latent, "ema_decay": config.ema_decay or None}
+    if config.conditional:
+        options["classes"] = classes
     gan = GAN(generator, discriminator, seed=config.seed, **options)
     penalty = None
     if config.penalty != "none":
@@ -131,7 +137,7 @@ def _seconds_left(config, checkpoint):
     return 60 * (config.max_minutes or math.inf) - checkpoint.seconds
 
 
-def _fit(gan, images, config, directory, checkpoint):
+def _fit(gan, source, config, directory, checkpoint):
     from keras_gan import callbacks
 
     stop = callbacks.StopOnSignal(checkpoint)
@@ -146,20 +152,21 @@ def _fit(gan, images, config, directory, checkpoint):
     if config.fid_every:
         for distance in (callbacks.FrechetDistance, callbacks.SlicedWasserstein):
             try:
-                chosen.append(distance(images, every=config.fid_every))
+                chosen.append(distance(source.images, every=config.fid_every))
                 break
             except InputError as error:
                 print(f"Training without {distance.name}. {error}")
     if config.tensorboard:
         chosen.append(keras.callbacks.TensorBoard(str(directory.logs)))
     order = {"seed": config.seed, "minibatches": config.d_steps, "mirror": config.mirror}
+    order["labels"] = source.labels if config.conditional else None
     with stop:
         while not _finished(config, checkpoint):
             # The epoch in which a training was interrupted has fewer steps left than the others.
             epochs = checkpoint.epoch + 1 if checkpoint.steps else config.epochs
             limit = callbacks.TimeLimit(_seconds_left(config, checkpoint))
             gan.fit(
-                data.batches(images, config.batch_size, **order, start=int(gan.step)),
+                data.batches(source.images, config.batch_size, **order, start=int(gan.step)),
                 epochs=epochs,
                 initial_epoch=checkpoint.epoch,
                 steps_per_epoch=config.steps_per_epoch - checkpoint.steps,

@@ -47,8 +47,8 @@ def reference(halves):
 @pytest.fixture(scope="module")
 def scored(reference):
     """Scores images without Parzen windows, which are slow."""
-    slow = ("fid_infinity", "parzen", "acceptance", "memorisation")
-    metrics = [m for m in METRICS if m not in slow]
+    others = ("fid_infinity", "parzen", "acceptance", "memorisation", "accuracy", "class_fid")
+    metrics = [m for m in METRICS if m not in others]
     return lambda images: evaluate(Samples(images), reference, metrics)
 
 
@@ -368,7 +368,8 @@ def test_images_from_python(digits_npz):
     # Real training images around the test images, not the test images themselves.
     assert scores["parzen"]["real"] == pytest.approx(scores["parzen"]["model"], rel=0.1)
     assert scores["memorisation"]["real"] == pytest.approx(1, rel=0.1)
-    assert said[-1] == f"[{len(METRICS)}/{len(METRICS)}] memorisation of noise"
+    count = len(METRICS) - 2  # of the samples no class was asked for
+    assert said[-1] == f"[{count}/{count}] memorisation of noise"
     floats = images[::-1] / 127.5 - 1  # in another order, too
     assert evaluate_images(floats, "mine", metrics=["kid"], **options)["scores"] == {
         name: scores[name] for name in ("kid", "kid_error")
@@ -408,8 +409,8 @@ def test_command_takes_all_scores_by_default(evaluate_command, digits_npz, tmp_p
     assert done.returncode == 0, done.stderr
     assert "acceptance: The discriminator is not given." in done.stdout
     table = json.loads((tmp_path / "evaluation.json").read_text())["scores"]
-    # Two for most scores of neighbours, three for parzen and for swd.
-    assert len(table) == len(METRICS) + 6
+    # Two for most scores of neighbours, three for parzen and for swd; none of classes asked for.
+    assert len(table) == len(METRICS) - 2 + 6
     assert table["fid"]["model"] == pytest.approx(table["fid"]["real"], rel=0.2)
 
 

@@ -256,7 +256,7 @@ def test_ways_of_execution_agree(option):
     def train(**options):
         gan = small_gan(dropout=0, ema_decay=0.9, compile_options=options)
         # From one seed XLA draws other normal numbers and dropout masks than TensorFlow.
-        gan._latents_like = lambda real, stream, step, k: tf.sin(
+        gan._latents_like = lambda real, stream, step, k, labels: tf.sin(
             tf.reshape(tf.range(48.0), [16, 3]) + tf.cast(step, tf.float32) + k
         )
         history = gan.fit(dataset(), epochs=2, verbose=0)

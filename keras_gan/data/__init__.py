@@ -41,6 +41,13 @@ class Images:
         return digest.hexdigest()
 
     @property
+    def classes(self):
+        """How many: one more than the largest label. None if there are no labels 0, 1, 2, ..."""
+        if self.labels is None or np.any((self.labels < 0) | (self.labels % 1 != 0)):
+            return None
+        return int(self.labels.max()) + 1
+
+    @property
     def record(self):
         """What a run records of its images."""
         return {"name": self.name, "sha256": self.sha256, "shape": list(self.images.shape)}
@@ -87,7 +94,7 @@ def load(
     return _stack(images, split) if dataset == "stacked_mnist" else images
 
 
-def batches(images, batch_size, *, seed=0, start=0, minibatches=1, mirror=False):
+def batches(images, batch_size, *, labels=None, seed=0, start=0, minibatches=1, mirror=False):
     """An endless stream of shuffled batches. A `numpy.memmap` stays on disk, others are copied.
 
     Every epoch visits each image once, in an order that follows from (seed, epoch). The last
@@ -96,15 +103,19 @@ def batches(images, batch_size, *, seed=0, start=0, minibatches=1, mirror=False)
     Args:
         images: uint8 [N, H, W, C], N >= batch_size.
         batch_size: images per minibatch.
+        labels: int [N], for a conditional GAN.
         start: the number of batches to skip, as a resumed training does.
         minibatches: the number of minibatches in a batch, one for each update of D.
         mirror: turn left and right in half of the images, chosen at random each time.
 
     Returns:
-        A `tf.data.Dataset` of float32 [minibatches * batch_size, H, W, C] in [-1, 1].
+        A `tf.data.Dataset` of float32 [minibatches * batch_size, H, W, C] in [-1, 1]; of pairs of
+        them and int32 [minibatches * batch_size] if there are labels.
     """
     count = len(images)
     size = batch_size * minibatches
+    with tf.device("CPU"):
+        classes = None if labels is None else tf.constant(labels, tf.int32)
     if _on_disk(images):
 
         def read(index):
@@ -137,7 +148,8 @@ def batches(images, batch_size, *, seed=0, start=0, minibatches=1, mirror=False)
         if mirror:
             draw = tf.random.stateless_uniform([size, 1, 1, 1], [seed, step])
             pixels = tf.where(draw < 0.5, pixels, tf.reverse(pixels, axis=[2]))
-        return tf.cast(pixels, tf.float32) / 127.5 - 1
+        real = tf.cast(pixels, tf.float32) / 127.5 - 1
+        return real if classes is None else (real, tf.gather(classes, index))
 
     options = tf.data.Options()
     # The autotuner's thread sleeps for 10, 20, 40, ... ms, and `fit` waits for it at its end.

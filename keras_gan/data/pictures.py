@@ -36,7 +36,9 @@ def read(path, image_size=None, background="white", cache_dir=None):
         cache_dir: where the decoded pictures are kept; by default `keras_gan` in Keras' home.
 
     Returns:
-        A `numpy.memmap`, uint8 [N, H, W, C]. C is 1 if all pictures are grey, else 3.
+        (images, labels): a `numpy.memmap`, uint8 [N, H, W, C], C 1 if all pictures are grey, else
+        3; and for each the number of its subfolder, in the order of their names. No labels, but
+        None, if some picture is in no subfolder.
     """
     target, color = image_size and parse_size(image_size), parse_color(background)
     with _opened(path) as (pictures, open_picture):
@@ -59,7 +61,15 @@ def read(path, image_size=None, background="white", cache_dir=None):
                 if not cached.exists():  # another process may have made it
                     reader = _Reader(path, open_picture, target, color)
                     _decode([name for name, *_ in pictures], reader, cached)
-    return np.load(cached, mmap_mode="r")
+    return np.load(cached, mmap_mode="r"), _labels([name for name, *_ in pictures])
+
+
+def _labels(names):
+    """int [n], the number of the first folder of each name; None if one has no folder."""
+    folders = [name.split("/")[0] for name in names if "/" in name]
+    if len(folders) < len(names):
+        return None
+    return np.unique(folders, return_inverse=True)[1]
 
 
 def parse_size(text):

@@ -33,7 +33,7 @@ def read(path, split="train", image_size=None, **options):
         elif path.suffix == ".npy" and path.is_file():
             images = _read_npy(path)
         elif path.is_dir() or (path.suffix == ".zip" and path.is_file()):
-            images = pictures.read(path, image_size, **options)
+            images, labels = pictures.read(path, image_size, **options)
         else:
             raise InputError(f"{path}: expected a folder, or a .npz, .npy or .zip file.")
     except (OSError, MemoryError) as error:

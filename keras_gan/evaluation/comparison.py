@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from keras_gan import InputError, data
-from keras_gan.evaluation.metrics import METRICS, VALIDATION, evaluate
+from keras_gan.evaluation.metrics import METRICS, OF_CLASSES, VALIDATION, evaluate
 from keras_gan.evaluation.network import default_network
 from keras_gan.evaluation.samples import Reference, Samples
 from keras_gan.evaluation.scores import UnavailableError
@@ -30,7 +30,8 @@ def evaluate_run(
     folder, directory = find_export(model_dir, checkpoint), RunDirectory(model_dir)
     train, test = _data_of_run(directory, dataset, data_path)
     generator = SavedGenerator(folder)
-    images = generator.images(generator.latents(num_images, seed))
+    z, labels = generator.labelled_latents(num_images, seed)
+    images = generator.images(z)
     discriminator = generator.probability if generator.has_discriminator else None
     source = {
         "model_dir": str(model_dir),
@@ -39,7 +40,7 @@ def evaluate_run(
         "images": None,
         "seed": seed,
     }
-    return _compare(images, source, train, test, discriminator, **options)
+    return _compare(images, source, train, test, discriminator, labels, **options)
 
 
 def evaluate_images(images, name=None, seed=0, dataset=None, data_path=None, **options):
@@ -110,18 +111,28 @@ def _data_of_run(directory, dataset, data_path):
 
 
 def _compare(
-    images, source, train, test, discriminator=None, *, metrics=None, network=None, progress=None
+    images,
+    source,
+    train,
+    test,
+    discriminator=None,
+    labels=None,
+    *,
+    metrics=None,
+    network=None,
+    progress=None,
 ):
     network = network or default_network()
-    columns = {"model": Samples(images, network, discriminator)}
-    held_out = test and Samples(test.images, network, discriminator)
+    columns = {"model": Samples(images, network, discriminator, labels)}
+    held_out = test and Samples(test.images, network, discriminator, test.labels)
     if held_out:
         columns["real"] = held_out.head(len(images))  # most scores depend on the number
     noise = np.random.default_rng(source["seed"]).integers(0, 256, images.shape, np.uint8)
     columns["noise"] = Samples(noise, network, discriminator)
-    reference = Reference(Samples(train.images, network), held_out)
+    reference = Reference(Samples(train.images, network, labels=train.labels), held_out)
     scores, unavailable = {}, {}
-    chosen = list(METRICS if metrics is None else metrics)
+    available = (name for name in METRICS if labels is not None or name not in OF_CLASSES)
+    chosen = list(available if metrics is None else metrics)
     for i, metric in enumerate(chosen):
         for column, samples in columns.items():
             if progress:

@@ -56,6 +56,18 @@ def _parzen(s, r):
     return scores.parzen_log_likelihood(*(np.asarray(x, np.float32) / 255 for x in parts))
 
 
+def _accuracy(s, _):
+    if np.max(s.labels) >= s.probabilities.shape[1]:
+        raise UnavailableError("The feature network has fewer classes than the labels.")
+    return float(np.mean(np.argmax(s.probabilities, axis=1) == s.labels))
+
+
+def _class_fid(s, r):
+    of = {k: (x.features[x.labels == k] for x in (r.train, s)) for k in np.unique(s.labels)}
+    distances = {f"class_fid_{k}": scores.frechet_distance(*pair) for k, pair in of.items()}
+    return {"class_fid": float(np.mean([*distances.values()])), **distances}
+
+
 def _swd(s, r):
     count = min(PAIRS, len(s), len(r.train))
     levels = scores.sliced_wasserstein(r.train.images[:count], s.images[:count])
@@ -87,8 +99,11 @@ METRICS = {
     "parzen": lambda s, r: _named(_parzen(s, r), "parzen", "parzen_error", "parzen_sigma"),
     "acceptance": lambda s, r: scores.acceptance_rate(s.acceptance),
     "swd": _swd,
+    "accuracy": _accuracy,
+    "class_fid": _class_fid,
     "noise": lambda s, r: scores.noise_energy(s.images) / r.noise_energy,
     "memorisation": lambda s, r: (
         scores.nearest_distance(s.images, r.train.images) / r.held_out_distance
     ),
 }
+OF_CLASSES = ("accuracy", "class_fid")  # of samples whose class was asked for

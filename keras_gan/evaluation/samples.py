@@ -22,9 +22,10 @@ class Samples:
             they have another shape or range, or are all alike.
         network: a `FeatureNetwork`; the default is for images of 28 x 28 x 1 only.
         discriminator: uint8 images -> the probabilities [n, 1] that they are real.
+        labels: int [n]: the class that was asked for, or that is known.
     """
 
-    def __init__(self, images, network=None, discriminator=None):
+    def __init__(self, images, network=None, discriminator=None, labels=None):
         images = np.asarray(images)
         if images.ndim != 4 or 0 in images.shape:
             raise InputError(f"Images of shape {list(images.shape)}: expected [n, H, W, C].")
@@ -42,7 +43,9 @@ class Samples:
         if np.all(images == images[:1]):
             raise InputError("All images are the same: there is nothing to score.")
         digests = [hashlib.blake2b(image, digest_size=8).digest() for image in images]
-        self.images = images[np.argsort(digests)]
+        order = np.argsort(digests)
+        self.images = images[order]
+        self._labels = None if labels is None else np.asarray(labels)[order]
         self.network = network
         self._discriminator = discriminator
 
@@ -51,7 +54,8 @@ class Samples:
 
     def head(self, count):
         """A fixed random choice of `count` images: the first in sorted order."""
-        return Samples(self.images[:count], self.network, self._discriminator)
+        labels = None if self._labels is None else self._labels[:count]
+        return Samples(self.images[:count], self.network, self._discriminator, labels)
 
     @functools.cached_property
     def _outputs(self):
@@ -78,6 +82,13 @@ class Samples:
     @functools.cached_property
     def histogram(self):
         return scores.class_histogram(self.probabilities)
+
+    @property
+    def labels(self):
+        """int [n]."""
+        if self._labels is None:
+            raise UnavailableError("The images have no classes that were asked for.")
+        return self._labels
 
     @property
     def acceptance(self):

@@ -17,6 +17,26 @@ def adam(learning_rate, beta_2=0.999):
     return keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=beta_2)
 
 
+def projection(discriminator, classes):
+    """A discriminator of (images, labels int [n]) from one of images: the projection discriminator.
+
+    Miyato and Koyama 2018, equation 3: to the logit of an image comes the scalar product of what
+    the last layer sees of it, and of a learned vector of its class.
+
+    Args:
+        discriminator: a Sequential or functional model that ends in a dense layer. The result
+            shares its layers.
+        classes: how many.
+    """
+    features, label = discriminator.layers[-1].input, keras.Input([], dtype="int32")
+    # An embedding, as a dense layer: spectral normalisation and clipping know what to do with it.
+    one_hot = keras.ops.one_hot(label, classes)
+    vector = keras.layers.Dense(features.shape[-1], use_bias=False)(one_hot)
+    product = keras.layers.Dot(1)([vector, features])
+    logits = keras.layers.Add()([discriminator.outputs[0], product])
+    return keras.Model([discriminator.inputs[0], label], logits, name=discriminator.name)
+
+
 @dataclasses.dataclass(frozen=True)
 class Architecture:
     """Builders of two networks, and their defaults for the fields of `Config` of the same names.
