@@ -309,6 +309,11 @@ def test_accuracy_and_distance_per_class():
     )
     assert perfect["accuracy"] == 1
     assert perfect["class_fid"] == pytest.approx(0, abs=1e-6)
+    darker = np.where(labels[:, None, None, None] == 1, pixels // 2 + 70, pixels)
+    half = evaluate(Samples(np.uint8(darker), network, labels=labels), reference, ["class_fid"])
+    assert half["class_fid_0"] == pytest.approx(0, abs=1e-6)
+    assert half["class_fid_1"] > 1e-4
+    assert half["class_fid"] == half["class_fid_1"] / 2 + half["class_fid_0"] / 2
     assert found["class_fid"] == np.mean([found["class_fid_0"], found["class_fid_1"]]) > 0.1
     with pytest.raises(InputError, match="no classes that were asked for"):
         evaluate(Samples(pixels, network), reference, ["accuracy"])

@@ -128,7 +128,7 @@ def _compare(
     if held_out:
         columns["real"] = held_out.head(len(images))  # most scores depend on the number
     noise = np.random.default_rng(source["seed"]).integers(0, 256, images.shape, np.uint8)
-    columns["noise"] = Samples(noise, network, discriminator)
+    columns["noise"] = Samples(noise, network, discriminator, labels)
     reference = Reference(Samples(train.images, network, labels=train.labels), held_out)
     scores, unavailable = {}, {}
     available = (name for name in METRICS if labels is not None or name not in OF_CLASSES)

@@ -63,8 +63,10 @@ def _accuracy(s, _):
 
 
 def _class_fid(s, r):
-    of = {k: (x.features[x.labels == k] for x in (r.train, s)) for k in np.unique(s.labels)}
-    distances = {f"class_fid_{k}": scores.frechet_distance(*pair) for k, pair in of.items()}
+    distances = {}
+    for k in np.unique(s.labels):
+        real, fake = (x.features[x.labels == k] for x in (r.train, s))
+        distances[f"class_fid_{k}"] = scores.frechet_distance(real, fake)
     return {"class_fid": float(np.mean([*distances.values()])), **distances}
 
 
