@@ -211,6 +211,15 @@ def test_every_format(folder):
     np.testing.assert_allclose(images, np.broadcast_to(pixels, images.shape), atol=8)
 
 
+@pytest.mark.parametrize("orientation", range(11))
+def test_every_orientation_even_one_that_is_none(orientation, folder):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    save(folder / "a.png", quadrants(6, 4), exif=exif)
+    size = (4, 6) if 5 <= orientation <= 8 else (6, 4)
+    assert readers.read(folder)[0].shape == (1, *size, 3)
+
+
 # What is refused
 
 

@@ -203,7 +203,7 @@ class _Reader:
     def shape(self, name):
         """(height, width, channels) of a picture, from the head of its file."""
         with self._open(name) as image:
-            turned = image.getexif().get(0x0112, 1) >= 5  # by 90 degrees
+            turned = image.getexif().get(0x0112) in (5, 6, 7, 8)  # by 90 degrees
             size = image.size if turned else image.size[::-1]
             return *size, 1 if self._is_grey(image) else 3
 
