@@ -43,8 +43,8 @@ CHANGES = {
     "dropout 0.3 in D for R1": {"penalty": "none", "discriminator": with_dropout},
     "average of decay 0.9995": {"ema_decay": 0.9995},
 }
-# The first takes back the last of the changes that made the default from BEFORE, each of the others
-# that one and one more.
+# The first takes back the last change since BEFORE. Each of the others takes back that change and
+# one more.
 SLOWER = {"g_lr": BEFORE["g_lr"]}
 BACK = {
     "rate of G 1e-3": SLOWER,

@@ -1,7 +1,8 @@
 """Differentiable augmentation (DiffAugment, Zhao et al. 2020), for few images.
 
-D sees real and generated images only after random changes of one kind, through which G's gradient
-goes. So D can't learn the few real images by heart, and G does not learn to draw the changes.
+Before D sees an image, real or generated, it is changed at random. So D can't learn the few real
+images by heart. Real and generated images are changed alike, so G does not learn to draw the
+changes. G's gradient goes through them.
 """
 
 from keras_gan.backend import tf

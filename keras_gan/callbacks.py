@@ -23,7 +23,7 @@ MAX_GRID = 2048
 class SampleGrid(keras.callbacks.Callback):
     """Writes a grid of samples after each epoch, `epoch-0001.png`, ..., from the same latents.
 
-    That of a conditional GAN has a row for each class, and in a column the same other numbers.
+    For a conditional GAN it has a row for each class. Images in a column differ only in the class.
 
     Args:
         directory: made if it does not exist.
@@ -115,8 +115,8 @@ class FrechetDistance(_Distance):
 class SlicedWasserstein(_Distance):
     """Adds `swd`, the mean of `scores.sliced_wasserstein` over its levels, to the logs of an epoch.
 
-    It needs no feature network: it is for images that `FrechetDistance` can't score, and is used
-    as that is.
+    It needs no feature network: it is for images that `FrechetDistance` can't score. Callbacks use
+    it in the same way.
 
     Args:
         images: the real ones, uint8 [N, H, W, C], 7 x 7 pixels at least.
@@ -129,7 +129,7 @@ class SlicedWasserstein(_Distance):
         super().__init__(images, every, min(num_images, len(images)), seed)
         spread = np.linspace(0, len(images) - 1, self.num_images).astype(int)
         self.real = np.asarray(images[spread])
-        scores.sliced_wasserstein(self.real[:1], self.real[:1])  # are they large enough?
+        scores.sliced_wasserstein(self.real[:1], self.real[:1], patches=1)  # large enough?
 
     def distance(self, images):
         levels = scores.sliced_wasserstein(self.real, Samples(images).images, patches=2**15)

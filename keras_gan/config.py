@@ -29,8 +29,8 @@ _SHARE = (lambda value: 0 <= value < 1, "0 <= value < 1")
 
 
 def _some_of(names):
-    valid = lambda text: text == "none" or set(text.split(",")) <= set(names)  # noqa: E731
-    return valid, f"none, or some of {','.join(names)}"
+    expected = f"none, or some of {','.join(names)}"
+    return (lambda value: value == "none" or set(value.split(",")) <= set(names), expected)
 
 
 def _setting(default, help, limits=None, choices=None, identity=True):
@@ -55,7 +55,7 @@ class Config:
 
     arch: str = _setting("dcgan", "Architecture of both networks.", choices=tuple(ARCHITECTURES))
     loss: str = _setting("lsgan", "Adversarial loss.", choices=tuple(LOSSES))
-    # Other data is noticed by the SHA-256 of the pixels, not by these two.
+    # The SHA-256 of the pixels tells other data, not `dataset` and the options of pictures.
     dataset: str = _option("auto", "auto: data_path, MNIST or synthetic.", choices=tuple(DATASETS))
     data_path: str | None = _option(
         None, "A folder or .zip of pictures, a .npz, a .npy, or a folder with MNIST's IDX files."

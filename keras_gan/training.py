@@ -35,7 +35,7 @@ def run(config, on_checked=lambda: None):
     """
     if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise InputError("--tensorboard: it is not installed: pip install tensorboard.")
-    options = {name: getattr(config, name) for name in ("image_size", "background", "cache_dir")}
+    options = {name: getattr(config, name) for name in data.PICTURE_OPTIONS}
     source = data.load(config.dataset, config.data_path, **options)
     architecture = ARCHITECTURES[config.arch].for_images(*source.images.shape)
     classes = source.classes

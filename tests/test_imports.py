@@ -26,7 +26,7 @@ ALLOWED = {
     "data.pictures": {"files"},
     "data.readers": {"data.pictures", "files"},
     "data.synthetic": set(),
-    "data": {"backend", "data.readers", "data.synthetic", "files"},
+    "data": {"backend", "data.pictures", "data.readers", "data.synthetic", "files"},
     "networks.mlp": {"backend"},
     "networks.dcgan": {"backend"},
     "networks.maxout": {"backend", "optimizers"},

@@ -15,11 +15,13 @@ import numpy as np
 
 from keras_gan import InputError
 from keras_gan.backend import keras, tf
-from keras_gan.data import readers, synthetic
+from keras_gan.data import pictures, readers, synthetic
 from keras_gan.files import first_line
 
 ENVIRONMENT_VARIABLE = "KERAS_GAN_DATA"
 DOWNLOAD_TIMEOUT = 10  # seconds
+# What `load` takes for pictures, and a run records.
+PICTURE_OPTIONS = ("image_size", "background", "cache_dir")
 DOWNLOADS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 
 
@@ -116,22 +118,7 @@ def batches(images, batch_size, *, labels=None, seed=0, start=0, minibatches=1, 
     size = batch_size * minibatches
     with tf.device("CPU"):
         classes = None if labels is None else tf.constant(labels, tf.int32)
-    if _on_disk(images):
-
-        def read(index):
-            pixels = images[index]
-            _release(images)
-            return pixels
-
-        def gather(index):
-            pixels = tf.numpy_function(read, [index], tf.uint8, stateful=False)
-            return tf.ensure_shape(pixels, [size, *images.shape[1:]])
-    else:
-        with tf.device("CPU"):
-            in_memory = tf.convert_to_tensor(images)
-
-        def gather(index):
-            return tf.gather(in_memory, index)
+        gather = _gather_from_disk(images) if _on_disk(images) else _gather_from_memory(images)
 
     def batch(step):
         position = step * size + tf.range(size, dtype=tf.int64)
@@ -155,6 +142,27 @@ def batches(images, batch_size, *, labels=None, seed=0, start=0, minibatches=1, 
     # The autotuner's thread sleeps for 10, 20, 40, ... ms, and `fit` waits for it at its end.
     options.autotune.enabled = False
     return tf.data.Dataset.counter(start).map(batch).prefetch(8).with_options(options)
+
+
+def _gather_from_memory(images):
+    """A function of graphs: the numbers of images [n] -> uint8 [n, H, W, C]."""
+    pixels = tf.convert_to_tensor(images)
+    return lambda index: tf.gather(pixels, index)
+
+
+def _gather_from_disk(images):
+    """The same for a `numpy.memmap`."""
+
+    def read(index):
+        pixels = images[index]
+        _release(images)
+        return pixels
+
+    def gather(index):
+        pixels = tf.numpy_function(read, [index], tf.uint8, stateful=False)
+        return tf.ensure_shape(pixels, [*index.shape, *images.shape[1:]])
+
+    return gather
 
 
 def _on_disk(images):
@@ -214,7 +222,7 @@ def _find(name):
             paths = [root] if name == "mnist" else []  # `root` is one dataset
         for path in filter(Path.exists, paths):
             return path
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets"
+    home = pictures.keras_home() / "datasets"
     if name == "mnist":
         return home / "mnist.npz" if (home / "mnist.npz").exists() else None
     folder = home / name.replace("_", "-")

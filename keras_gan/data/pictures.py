@@ -36,9 +36,9 @@ def read(path, image_size=None, background="white", cache_dir=None):
         cache_dir: where the decoded pictures are kept; by default `keras_gan` in Keras' home.
 
     Returns:
-        (images, labels): a `numpy.memmap`, uint8 [N, H, W, C], C 1 if all pictures are grey, else
-        3; and for each the number of its subfolder, in the order of their names. No labels, but
-        None, if some picture is in no subfolder.
+        (images, labels). The images are a `numpy.memmap`, uint8 [N, H, W, C], C 1 if all pictures
+        are grey, else 3. A label is the number of the picture's subfolder, in the order of their
+        names. The labels are None if a picture is in no subfolder.
     """
     target, color = image_size and parse_size(image_size), parse_color(background)
     with _opened(path) as (pictures, open_picture):
@@ -49,10 +49,10 @@ def read(path, image_size=None, background="white", cache_dir=None):
                 raise InputError(
                     f"{path / name}: more than {MAX_BYTES:,} bytes, which is too large."
                 )
+        names = [name for name, *_ in pictures]
         made_of = [__version__, os.path.realpath(path), target, color, pictures]
         key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
-        home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-        folder = Path(os.path.expanduser(cache_dir or home / "keras_gan"))
+        folder = Path(os.path.expanduser(cache_dir or keras_home() / "keras_gan"))
         cached = folder / f"{Path(path).stem}-{key}.npy"
         if not cached.exists():
             folder.mkdir(parents=True, exist_ok=True)
@@ -60,8 +60,13 @@ def read(path, image_size=None, background="white", cache_dir=None):
                 files.remove_temporaries(folder, cached.name)  # of a process that was killed
                 if not cached.exists():  # another process may have made it
                     reader = _Reader(path, open_picture, target, color)
-                    _decode([name for name, *_ in pictures], reader, cached)
-    return np.load(cached, mmap_mode="r"), _labels([name for name, *_ in pictures])
+                    _decode(names, reader, cached)
+    return np.load(cached, mmap_mode="r"), _labels(names)
+
+
+def keras_home():
+    """The folder where Keras keeps its files."""
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
 
 
 def _labels(names):

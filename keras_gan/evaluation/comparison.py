@@ -100,7 +100,7 @@ def _data_of_run(directory, dataset, data_path):
             dataset = name
         else:
             raise InputError(f"{path}: no such file or folder: give --data_path.")
-    names = ("image_size", "background", "cache_dir") if data_path else ()
+    names = data.PICTURE_OPTIONS if data_path else ()
     given = {name: record["settings"].get(name) for name in names}
     pictures = {name: value for name, value in given.items() if isinstance(value, str)}
     train, test = _halves(dataset, data_path, **pictures)

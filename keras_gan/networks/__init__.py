@@ -9,7 +9,7 @@ from keras_gan.backend import keras
 from keras_gan.networks import dcgan, maxout, mlp
 from keras_gan.penalties import PENALTIES, R1, GradientPenalty
 
-FEW = 5_000  # colour images: D learns fewer by heart, and they are augmented
+FEW = 5_000  # fewer colour images are augmented by default: D would learn them by heart
 
 
 def adam(learning_rate, beta_2=0.999):
