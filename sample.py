@@ -1,5 +1,6 @@
 """Draws images from a trained generator's SavedModel.
 
+python sample.py --pretrained=mnist --label=7 --output=seven.png
 python sample.py --model_dir=runs/mnist-dcgan-lsgan --num_images=64 --seed=0 --output=samples.png
 """
 
@@ -9,11 +10,14 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from keras_gan import InputError, commands, files, images
-from keras_gan.export import SavedGenerator
+from keras_gan import InputError, commands, files, images, latents
+from keras_gan.data.pictures import read_picture
+from keras_gan.data.readers import read
+from keras_gan.export import PRETRAINED, SavedGenerator
 from keras_gan.run_directory import find_export
 
 FLAGS = flags.FLAGS
+STOPS, STEPS = 4, 16  # of a walk: the latents that it visits, the frames from one to the next
 
 
 def define_flags():
@@ -22,30 +26,39 @@ def define_flags():
     flags.DEFINE_string("output", "samples.png", output)
     flags.DEFINE_list("label", [], "Classes to draw, in turn; in a grid, a row for each.")
     flags.DEFINE_bool("interpolate", False, "Each row goes from one latent to another.")
-
-
-def slerp(start, end, steps):
-    """Interpolates on great circles, which keeps the norms: two of [n, d] -> [n, steps, d]."""
-    unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (start, end)]
-    angle = np.arccos(np.clip((unit[0] * unit[1]).sum(axis=1), -1, 1))[:, None, None]
-    angle = np.maximum(angle, 1e-6)
-    t = np.linspace(0, 1, steps)[:, None]
-    walk = np.sin((1 - t) * angle) * start[:, None] + np.sin(t * angle) * end[:, None]
-    return walk / np.sin(angle)
+    flags.DEFINE_string("walk", None, "x.gif, .webp or .png: a film of a walk and back instead.")
+    help = "A picture, or a .npy of images: find the nearest that the model draws."
+    flags.DEFINE_string("project", None, help)
+    choices = tuple(PRETRAINED)
+    flags.DEFINE_enum("pretrained", None, choices, "A model of the package, for --model_dir.")
 
 
 def main():
     if not FLAGS.output.endswith(("/", ".png", ".npy")):
         raise InputError(f"--output={FLAGS.output}: expected a name that ends in .png, .npy or /.")
-    folder = find_export(FLAGS.model_dir, FLAGS.checkpoint)
+    if FLAGS.walk and not FLAGS.walk.endswith(tuple(images.FILMS)):
+        raise InputError(f"--walk={FLAGS.walk}: expected a name that ends in .gif, .webp or .png.")
+    if FLAGS.pretrained and FLAGS.model_dir:
+        raise InputError("Give either --pretrained or --model_dir.")
+    folder = PRETRAINED.get(FLAGS.pretrained) or find_export(FLAGS.model_dir, FLAGS.checkpoint)
+    labels = class_numbers()
     commands.import_tensorflow_quietly()
     generator = SavedGenerator(folder)
-    count, labels, row = FLAGS.num_images, class_numbers(), None
+    if FLAGS.walk:
+        write_walk(generator, labels)
+    elif FLAGS.project:
+        write_projection(generator)
+    else:
+        write_samples(generator, labels)
+
+
+def write_samples(generator, labels):
+    count, row = FLAGS.num_images, None
     if FLAGS.interpolate:
         wide = images.columns(count)
         rows = math.ceil(count / wide)
         start, end = np.split(generator.latents(2 * rows, FLAGS.seed, labels), 2)
-        z = slerp(start, end, wide).reshape(rows * wide, -1)[:count].astype(np.float32)
+        z = latents.slerp(start, end, np.linspace(0, 1, wide)).reshape(rows * wide, -1)[:count]
     elif len(labels) > 1:  # equal latents but for the class
         row = math.ceil(count / len(labels))
         z = np.stack([generator.latents(row, FLAGS.seed, [label]) for label in labels])
@@ -56,6 +69,32 @@ def main():
     else:
         z = generator.latents(count, FLAGS.seed, labels)
     write(generator.images(z), row)
+
+
+def write_walk(generator, labels):
+    """A film in which each image of a grid visits the classes in turn, or stays in its one."""
+    stops = len(labels) if len(labels) > 1 else STOPS
+    z = generator.latents(FLAGS.num_images * stops, FLAGS.seed, labels)
+    loops = [latents.loop(part, STEPS) for part in np.split(z, FLAGS.num_images)]
+    frames = [images.grid(generator.images(z)) for z in np.stack(loops, axis=1)]
+    images.write_film(FLAGS.walk, frames)
+    print(f"{len(frames)} frames: {FLAGS.walk}")
+
+
+def write_projection(generator):
+    """Pairs: an image, and the nearest one that the model draws."""
+    path = Path(FLAGS.project)
+    shape = generator.images(generator.latents(1, 0)).shape[1:]
+    real = read(path)[0] if path.suffix == ".npy" else read_picture(path, shape[:2])[np.newaxis]
+    if real.shape[-1] != shape[-1]:  # to grey, or grey in three channels
+        real = np.rint(real.mean(axis=-1, keepdims=True)).astype(np.uint8)
+        real = np.repeat(real, shape[-1], axis=-1)
+    found = generator.images(latents.project(generator, real, seed=FLAGS.seed))
+    pairs = np.stack([real, found], axis=1).reshape(-1, *shape)
+    write(pairs, 2 * images.columns(math.ceil(len(real) / 2)))
+    differences = (real.astype(np.float32) - found).reshape(len(real), -1) / 255
+    distance = np.median(np.linalg.norm(differences, axis=1))
+    print(f"Distance (Euclidean, pixels in [0, 1]; median of {len(real)}): {distance:.3g}")
 
 
 def class_numbers():

@@ -12,8 +12,8 @@ __version__ = "0.2.0"
 _CLASSES = {"GAN": "keras_gan.model", "Config": "keras_gan.config"}
 _MODULES = (
     "augment", "backend", "callbacks", "checkpoint", "config", "data", "evaluation", "export",
-    "files", "images", "layers", "losses", "model", "networks", "optimizers", "penalties", "plots",
-    "run_directory", "seeds", "training",
+    "files", "images", "latents", "layers", "losses", "model", "networks", "optimizers",
+    "penalties", "plots", "report", "run_directory", "seeds", "training",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from keras_gan.checkpoint import Checkpoint, StopOnSignal, diverged, require_sou
 from keras_gan.evaluation import PAIRS, Samples, default_network, scores
 from keras_gan.images import to_uint8, write_grid
 from keras_gan.plots import draw_curves
+from keras_gan.report import write_report
 
 MAX_GRID = 2048
 
@@ -137,7 +138,7 @@ class SlicedWasserstein(_Distance):
 
 
 class History(keras.callbacks.Callback):
-    """Writes the logs of each epoch to a CSV file, a row each.
+    """Writes the logs of each epoch to a CSV file, a row each, and the `seconds` spent so far.
 
     Rows of earlier epochs stay, as a resumed training needs it; those of later ones are replaced.
     """
@@ -148,11 +149,15 @@ class History(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._rows = files.read_history(self.path)
+        self._clock = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(logs[name]) for name in sorted(logs)}
         earlier = [row for row in self._rows if row["epoch"] < epoch]
-        self._rows = [*earlier, {"epoch": epoch, **logs}]
+        before, now = self._clock, time.monotonic()
+        self._clock = now
+        seconds = (earlier[-1].get("seconds", 0.0) if earlier else 0.0) + now - before
+        self._rows = [*earlier, {"epoch": epoch, **logs, "seconds": round(seconds, 3)}]
         files.write_history(self.path, self._rows)
 
 
@@ -200,6 +205,17 @@ class Curves(keras.callbacks.Callback):
         draw_curves(self.history, self.path)
 
 
+class Report(keras.callbacks.Callback):
+    """Writes the page about a run directory, `report.html`, after each epoch."""
+
+    def __init__(self, directory):
+        super().__init__()
+        self.directory = directory
+
+    def on_epoch_end(self, epoch, logs=None):
+        write_report([self.directory.path], self.directory.report)
+
+
 def in_order(callbacks):
     """Sorts a list of callbacks for `fit`, so that each finds what it needs at an epoch's end.
 
@@ -208,8 +224,8 @@ def in_order(callbacks):
     of other modules keep their order.
     """
     ranks = {
-        **{TerminateOnNonFinite: -2, _Distance: -1, Curves: 1, SampleGrid: 1},
-        **{Checkpoint: 2, StopOnSignal: 3},
+        **{TerminateOnNonFinite: -2, _Distance: -1, Curves: 1, SampleGrid: 1, Report: 2},
+        **{Checkpoint: 3, StopOnSignal: 4},
     }
 
     def rank(callback):

@@ -24,15 +24,19 @@ def define_drawing_flags(num_images):
     flags.DEFINE_integer("seed", 0, "The same seed draws the same images.", 0, most)
 
 
-def start(main):
-    """Parses the flags and calls `main()`. A user's mistake is one line and exit status 1."""
+def start(main, operands=False):
+    """Parses the flags and calls `main()`. A user's mistake is one line and exit status 1.
+
+    With `operands`, `main` gets a list of what the command names besides its flags.
+    """
 
     def parse(argv):
         try:
-            unknown = flags.FLAGS(argv)[1:]
+            argv = flags.FLAGS(argv)
+            unknown = argv[1:]
         except (flags.Error, ValueError) as error:  # ValueError: --notensorboard=1
             _fail(error)
-        if unknown:
+        if unknown and not operands:
             _fail(f"{unknown[0]}: expected flags only, see --help.")
         for flag in map(flags.FLAGS.__getitem__, flags.FLAGS):
             if isinstance(flag.value, str) and flag.value.startswith("~"):
@@ -41,12 +45,12 @@ def start(main):
             flags.FLAGS.verbosity = -1  # warnings: TensorFlow logs each file it saves
         return argv
 
-    def run(_):
+    def run(argv):
         try:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
                     signal.signal(number, _interrupt)
-            main()
+            main(argv[1:]) if operands else main()
         except OSError as error:
             _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
         except (InputError, FloatingPointError) as error:

@@ -131,6 +131,9 @@ class Config:
     model_dir: str | None = _option(
         None, "Run directory (default: runs/<dataset>-<arch>-<loss>[-conditional])."
     )
+    init_from: str | None = _setting(
+        None, "Begin with the weights of this run, which may have had other classes."
+    )
     overwrite: bool = _option(False, "Delete the run in the directory, and start again.")
     seed: int = _setting(0, "Seed of every random draw of the run.", _at_least(0))
     fid_every: int = _setting(

@@ -17,6 +17,7 @@ from keras_gan import InputError, commands, files
 from keras_gan.data import DATASETS
 from keras_gan.evaluation import METRICS, Samples, evaluate_images, evaluate_run
 from keras_gan.evaluation.network import read_network
+from keras_gan.report import write_report
 from keras_gan.run_directory import RunDirectory, find_export
 
 FLAGS = flags.FLAGS
@@ -104,6 +105,9 @@ def main():
     record["seconds"] = round(time.monotonic() - begin, 1)
     files.write_json(path, record)
     print(f"{record['seconds']} s. Written: {path}")
+    directory = RunDirectory(FLAGS.model_dir or path.parent)
+    if FLAGS.model_dir and directory.config.exists():
+        write_report([directory.path], directory.report)
 
 
 def print_table(record, reasons):

@@ -1,12 +1,23 @@
-"""The SavedModel of a GAN: what writes it, and what reads it back with TensorFlow alone."""
+"""The SavedModel of a GAN: what writes it, and what reads it back with TensorFlow alone.
+
+python -m keras_gan.export --model_dir=runs/mnist-dcgan-lsgan --format=onnx --output=digits.onnx
+
+writes its generator in another format: latents [n, latent_dim] -> images [n, H, W, C] in [0, 1].
+"""
 
 import contextlib
+from pathlib import Path
 
 import numpy as np
+from absl import flags
 
-from keras_gan import InputError, files
+from keras_gan import InputError, commands, files
 from keras_gan.backend import keras, tf
 from keras_gan.images import in_parts, to_uint8
+from keras_gan.run_directory import find_export
+
+# SavedModels that come with the package: conditional generators, without a discriminator.
+PRETRAINED = {"mnist": Path(__file__).parent / "pretrained" / "mnist"}
 
 
 def write(gan, path):
@@ -44,11 +55,11 @@ def write(gan, path):
 
     archive = keras.export.ExportArchive()
     archive.track(gan.sampler)
-    archive.track(gan.discriminator)
     archive.add_endpoint("serving_default", images, [z])  # the first one is the default
     archive.add_endpoint("sample", sample, scalars)
     archive.add_endpoint("latents", latents, scalars)
     if gan.compiled:
+        archive.track(gan.discriminator)
         pixels = tf.TensorSpec([None, *gan.generator.output_shape[1:]], tf.float32, "images")
         archive.add_endpoint("discriminator", discriminator, [pixels, *scalars[2:]])
     archive.write_out(str(path), verbose=False)
@@ -66,7 +77,8 @@ class SavedGenerator:
         with self._refusing("not a readable SavedModel"), files.without_wildcards(path) as folder:
             with contextlib.suppress(FileNotFoundError):  # `load` logs a damaged one's traceback
                 tf.saved_model.experimental.read_fingerprint(str(folder))
-            self._signatures = tf.saved_model.load(str(folder)).signatures
+            self._model = tf.saved_model.load(str(folder))  # its variables live as long as it
+            self._signatures = self._model.signatures
         if not {"latents", "serving_default"} <= set(self._signatures):
             raise InputError(f"{path}: a SavedModel of another program.")
         outputs = self._signatures["latents"].structured_outputs
@@ -94,6 +106,10 @@ class SavedGenerator:
             z = drawn["z"].numpy().astype(np.float32).reshape([num_images, -1])
             return z, drawn["labels"].numpy() if self.conditional else None
 
+    def __call__(self, z):
+        """Latents [n, latent_dim] -> float32 images in [-1, 1], a tensor, as `GAN` does."""
+        return 2 * self._signatures["serving_default"](z=tf.convert_to_tensor(z))["images"] - 1
+
     def images(self, z):
         """Latents [n, latent_dim] -> uint8 [n, H, W, C], C 1 or 3."""
         draw = self._signatures["serving_default"]
@@ -119,3 +135,41 @@ class SavedGenerator:
             yield
         except Exception as error:  # TensorFlow raises all sorts for a damaged or hostile model
             raise InputError(f"{self._path}: {what}: {files.first_line(error)}.") from error
+
+
+# The packages that each format needs, beside Keras.
+FORMATS = {"onnx": "tf2onnx onnx", "litert": ""}
+
+
+def convert(folder, path, format):
+    """Writes the generator of a SavedModel as "onnx" or "litert", by Keras' exporters.
+
+    Raises:
+        InputError: if a package is missing, or the exporter fails.
+    """
+    generator = SavedGenerator(folder)
+    z = keras.Input([generator.latents(1, 0).shape[1]], name="z")
+    layer = keras.layers.TFSMLayer(str(folder), call_endpoint="serving_default")
+    try:
+        keras.Model(z, layer(z)).export(str(path), format=format, verbose=False)
+    except ImportError as error:
+        raise InputError(f"--format={format}: pip install {FORMATS[format]} ({error}).") from error
+
+
+def define_flags():
+    commands.define_drawing_flags(num_images=None)
+    flags.DEFINE_enum("format", "onnx", tuple(FORMATS), "Of the file.")
+    flags.DEFINE_string("output", "generator.onnx", "Where to write.")
+
+
+def main():
+    FLAGS = flags.FLAGS
+    folder = find_export(FLAGS.model_dir, FLAGS.checkpoint)
+    commands.import_tensorflow_quietly()
+    convert(folder, FLAGS.output, FLAGS.format)
+    print(f"Written: {FLAGS.output}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.start(main)

@@ -1,11 +1,14 @@
-"""Float images -> uint8 arrays -> PNG files."""
+"""Float images -> uint8 arrays -> PNG files and films."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from keras_gan import files
+from keras_gan import InputError, files
+
+FILMS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
 
 
 def to_uint8(images, value_range=(-1.0, 1.0)):
@@ -25,22 +28,41 @@ def columns(count):
     return math.ceil(math.sqrt(count))
 
 
-def write_grid(path, images, wide=None):
-    """Writes uint8 images [n, H, W, C], row by row, as one PNG; unused cells are black.
+def grid(images, wide=None):
+    """Lays uint8 images [n, H, W, C] row by row in one [H', W', C]; unused cells are black.
 
-    `wide` images are in a row; by default as many as `columns` says. The file is written whole or
-    not at all.
+    `wide` images are in a row; by default as many as `columns` says.
     """
     count, height, width, channels = images.shape
     wide = wide or columns(count)
     high = math.ceil(count / wide)
-    grid = np.zeros([high * wide, height, width, channels], np.uint8)
-    grid[:count] = images
-    grid = grid.reshape(high, wide, height, width, channels).swapaxes(1, 2)
+    cells = np.zeros([high * wide, height, width, channels], np.uint8)
+    cells[:count] = images
+    cells = cells.reshape(high, wide, height, width, channels).swapaxes(1, 2)
+    return cells.reshape(high * height, wide * width, channels)
+
+
+def write_grid(path, images, wide=None):
+    """Writes the `grid` of images as one PNG. The file is written whole or not at all."""
     with files.replacing(path) as temporary:
-        write_image(temporary, grid.reshape(high * height, wide * width, channels))
+        write_image(temporary, grid(images, wide))
 
 
 def write_image(path, image):
     """Writes one uint8 image [H, W, C] with C 1 or 3 as a PNG."""
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path, format="PNG")
+    _picture(image).save(path, format="PNG")
+
+
+def write_film(path, frames, milliseconds=80):
+    """Writes uint8 images [H, W, C] as an endless film: `.gif`, `.webp` or `.png` (APNG)."""
+    path = Path(path)
+    if path.suffix not in FILMS:
+        raise InputError(f"{path}: expected a name that ends in {', '.join(FILMS)}.")
+    first, *rest = map(_picture, frames)
+    options = {"format": FILMS[path.suffix], "duration": milliseconds, "loop": 0}
+    with files.replacing(path) as temporary:
+        first.save(temporary, save_all=True, append_images=rest, **options)
+
+
+def _picture(image):
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)

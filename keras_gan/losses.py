@@ -39,6 +39,10 @@ class AdversarialLoss(abc.ABC):
     def generator(self, fake_logits):
         """The generator's loss, a scalar."""
 
+    def value(self, real_logits, fake_logits):
+        """The value function V(D, G) if the loss plays that game, else None."""
+        return None
+
     def probability(self, logits):
         """D's probability that each image is real, in [0, 1]: sigmoid(logit) unless overridden."""
         return keras.ops.sigmoid(logits)
@@ -59,6 +63,11 @@ class _CrossEntropy(AdversarialLoss):
         # the target 1 - s adds s * l to the real term.
         real = keras.ops.softplus(-real_logits) + self.label_smoothing * real_logits
         return keras.ops.mean(real) + keras.ops.mean(keras.ops.softplus(fake_logits))
+
+    def value(self, real_logits, fake_logits):
+        """V(D, G) = E[log D(x)] + E[log(1 - D(G(z)))], without label smoothing."""
+        real, fake = keras.ops.softplus(-real_logits), keras.ops.softplus(fake_logits)
+        return -keras.ops.mean(real) - keras.ops.mean(fake)
 
 
 class Minimax(_CrossEntropy):

@@ -41,9 +41,10 @@ class GAN(keras.Model):
 
     `fit` and `evaluate` take batches of images in [-1, 1], or pairs (images, labels). Only a
     conditional GAN looks at the labels, 0 to classes - 1. They log `d_loss` with the penalty,
-    `g_loss`, and the probabilities `d_real` = mean D(x) and `d_fake` = mean D(G(z)). Images outside
-    [-2, 2], and labels out of range, raise a `tf.errors.InvalidArgumentError`, except under
-    `jit_compile`: XLA drops the check.
+    `g_loss`, and the probabilities `d_real` = mean D(x) and `d_fake` = mean D(G(z)); with a loss of
+    Goodfellow et al. 2014 also `value`, V(D, G) of their equation 1. Images outside [-2, 2], and
+    labels out of range, raise a `tf.errors.InvalidArgumentError`, except under `jit_compile`: XLA
+    drops the check.
     """
 
     def __init__(
@@ -137,6 +138,9 @@ class GAN(keras.Model):
         self.g_optimizer.build(self.generator.trainable_variables)
         self.d_optimizer.build(self.discriminator.trainable_variables)
         self.adversarial_loss = loss
+        self._means.pop("value", None)
+        if loss.value(tf.zeros([1, 1]), tf.zeros([1, 1])) is not None:
+            self._means["value"] = keras.metrics.Mean("value")
         self.penalty = penalty
         self.d_steps = d_steps
         self.simultaneous = simultaneous
@@ -244,6 +248,8 @@ class GAN(keras.Model):
         loss = self.adversarial_loss.discriminator(real_logits, fake_logits)
         loss += tf.cast(penalty, loss.dtype) + sum(regularization) / len(regularization)
         self._means["d_loss"].update_state(loss, sample_weight=tf.shape(real)[0])
+        if "value" in self._means:
+            self._means["value"].update_state(self.adversarial_loss.value(real_logits, fake_logits))
         self._means["d_real"].update_state(self.adversarial_loss.probability(real_logits))
         self._means["d_fake"].update_state(self.adversarial_loss.probability(fake_logits))
         return loss, fake_logits, real_logits

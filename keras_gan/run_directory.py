@@ -31,6 +31,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.exports = {state: self.path / name for state, name in EXPORTS.items()}
         self.curves = self.path / "curves.png"
+        self.report = self.path / "report.html"
         self.logs = self.path / "logs"
         self.evaluations = {
             state: self.path / f"{name.replace('export', 'evaluation')}.json"
@@ -39,7 +40,7 @@ class RunDirectory:
         self.config = self.path / "config.json"
         # Everything that a run writes. config.json is deleted last: it marks a run directory.
         self._files = [self.samples, self.history, self.checkpoints, *self.exports.values()]
-        self._files += [self.curves, *self.evaluations.values(), self.config]
+        self._files += [self.curves, self.report, *self.evaluations.values(), self.config]
 
     @contextlib.contextmanager
     def lock(self):
@@ -87,8 +88,9 @@ class RunDirectory:
         if config.overwrite:
             return False
         differing = config.differences(record["settings"])
-        if record["dataset"].get("sha256") != dataset["sha256"]:
-            differing.append(f"the data ({record['dataset'].get('name')}, other pixels)")
+        before = record["dataset"]
+        if any(before.get(name) != dataset.get(name) for name in ("sha256", "labels_sha256")):
+            differing.append(f"the data ({before.get('name')}, other pixels or labels)")
         if differing:
             found = f"--model_dir={self.path}: holds a run with {', '.join(differing)}"
             advice = "give the same, another --model_dir, or --overwrite to start afresh"
@@ -102,11 +104,10 @@ class RunDirectory:
             files.remove(file)
 
     def write_config(self, config, dataset):
-        """Writes config.json: every setting, the data and the versions."""
+        """Writes config.json: every setting, the data, the versions and the machine."""
         settings = dataclasses.asdict(config)
-        files.write_json(
-            self.config, {"settings": settings, "dataset": dataset, "versions": versions()}
-        )
+        record = {"settings": settings, "dataset": dataset, "versions": versions()}
+        files.write_json(self.config, record | {"machine": machine()})
 
     def export(self, gan, state, epoch):
         """Writes the SavedModel of `state`, a key of `EXPORTS`, with its epoch inside.
@@ -157,6 +158,16 @@ def versions():
     packages = ("keras", "tensorflow", "numpy")
     installed = {name: importlib.metadata.version(name) for name in packages}
     return {"keras_gan": __version__, **installed, "python": platform.python_version()}
+
+
+def machine():
+    """The system, the processor and its cores, for a record."""
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):  # Linux' own name for it
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = (line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
+        processor = next(names, processor)
+    return {"system": platform.platform(), "processor": processor, "cores": os.cpu_count()}
 
 
 def find_export(model_dir, checkpoint="last"):

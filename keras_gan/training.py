@@ -5,13 +5,15 @@ import importlib.util
 import math
 import sys
 
+import numpy as np
+
 from keras_gan import InputError, data
 from keras_gan.backend import configure_tensorflow, keras
-from keras_gan.config import STEPS_PER_EXECUTION
+from keras_gan.config import STEPS_PER_EXECUTION, Config
 from keras_gan.files import read_history
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES, projection
-from keras_gan.run_directory import RunDirectory
+from keras_gan.run_directory import RunDirectory, read_record
 
 start_tensorflow = configure_tensorflow  # its name in 0.1
 
@@ -41,26 +43,29 @@ def run(config, on_checked=lambda: None):
     classes = source.classes
     config = config.resolve(len(source.images), architecture, classes)
     source = source.first(config.num_images)
+    if not config.conditional:
+        source = dataclasses.replace(source, labels=None)
+    record = source.record | ({"classes": classes} if config.conditional else {})
     default = f"runs/{source.name}-{config.arch}-{config.loss}{'-conditional' * config.conditional}"
     directory = RunDirectory(config.model_dir or default)
-    directory.check(config, source.record)  # before TensorFlow takes seconds to be imported
+    directory.check(config, record)  # before TensorFlow takes seconds to be imported
     on_checked()
     configure_tensorflow()
     from keras_gan.callbacks import Checkpoint
 
     gan = build(config, source.images, architecture, classes)
     with directory.lock():
-        resumes = directory.check(config, source.record)  # another process may have been there
+        resumes = directory.check(config, record)  # another process may have been there
+        checkpoint = Checkpoint(gan, directory.checkpoints, save_minutes=config.save_minutes)
+        restored = resumes and _resume(config, directory, checkpoint)
+        if config.init_from and not restored:
+            transfer(load(config.init_from), gan)
         if not resumes:
             directory.clear()
-        checkpoint = Checkpoint(gan, directory.checkpoints, save_minutes=config.save_minutes)
-        if resumes:
-            _resume(config, directory, checkpoint)
-        else:
             what = f"{config.arch} with {config.loss} on {source.name}"
             print(f"Training {what}, into {directory.path}.")
         if not _finished(config, checkpoint):
-            directory.write_config(config, source.record)
+            directory.write_config(config, record)
             _fit(gan, source, config, directory, checkpoint)
         if _export(gan, directory, checkpoint):
             print(f"Done. Now: python sample.py --model_dir={directory.path} --output=samples.png")
@@ -117,16 +122,61 @@ def build(config, images, architecture=None, classes=None):
     return gan
 
 
+def load(model_dir, checkpoint="last"):
+    """The compiled `GAN` of a run directory, in its state "last" or "best".
+
+    Raises:
+        InputError: if the directory has no run, or no such state.
+    """
+    from keras_gan.callbacks import Checkpoint
+
+    directory = RunDirectory(model_dir)
+    if not directory.config.exists():
+        raise InputError(f"{model_dir}: no run directory: it has no config.json.")
+    record = read_record(directory.config)
+    names = {field.name for field in dataclasses.fields(Config)} & record["settings"].keys()
+    config = Config(**{name: record["settings"][name] for name in names})
+    shape, classes = record["dataset"]["shape"], record["dataset"].get("classes")
+    architecture = ARCHITECTURES[config.arch].for_images(*shape)
+    gan = build(config, np.zeros([1, *shape[1:]], np.uint8), architecture, classes)
+    if not Checkpoint(gan, directory.checkpoints).restore(best=checkpoint == "best"):
+        raise InputError(f"{directory.checkpoints}: no state ({checkpoint}).")
+    return gan
+
+
+def transfer(source, gan):
+    """Copies the weights of another `GAN`, of each tensor the part that both have.
+
+    So the numbers of latents and of classes may differ. A moving average begins later.
+
+    Raises:
+        InputError: if the networks are not of the same layers.
+    """
+    for name in ("generator", "discriminator"):
+        old, new = (getattr(model, name).weights for model in (source, gan))
+        if [len(weight.shape) for weight in old] != [len(weight.shape) for weight in new]:
+            expected = "expected the same --arch, and --conditional in both or in neither"
+            raise InputError(f"The {name} has other layers than that of the run: {expected}.")
+        for weight, value in zip(new, map(np.array, old), strict=True):
+            part = tuple(map(slice, np.minimum(value.shape, weight.shape)))
+            merged = np.array(weight)
+            merged[part] = value[part]
+            weight.assign(merged)
+
+
 def _resume(config, directory, checkpoint):
+    """Restores the last state. Returns whether there was one."""
     epochs = len(read_history(directory.history))
     # A run killed in its first epoch may have written the row, and no state.
-    if not checkpoint.restore() and epochs > 1:
+    restored = checkpoint.restore()
+    if not restored and epochs > 1:
         found = f"{directory.history} has {epochs} epochs, {checkpoint.directory} no state"
         raise InputError(f"{found}: put them back, or --overwrite starts afresh.")
     if not _finished(config, checkpoint):
         steps = f" and {checkpoint.steps} steps" if checkpoint.steps else ""
         done = f"epoch {checkpoint.epoch}{steps} of {config.epochs}"
         print(f"Resuming {directory.path} after {done}.")
+    return restored
 
 
 def _finished(config, checkpoint):
@@ -146,6 +196,7 @@ def _fit(gan, source, config, directory, checkpoint):
         callbacks.History(directory.history),
         callbacks.Curves(directory.history, directory.curves),
         callbacks.SampleGrid(directory.samples),
+        callbacks.Report(directory),
         checkpoint,
         stop,
     ]
@@ -159,7 +210,7 @@ def _fit(gan, source, config, directory, checkpoint):
     if config.tensorboard:
         chosen.append(keras.callbacks.TensorBoard(str(directory.logs)))
     order = {"seed": config.seed, "minibatches": config.d_steps, "mirror": config.mirror}
-    order["labels"] = source.labels if config.conditional else None
+    order["labels"] = source.labels
     with stop:
         while not _finished(config, checkpoint):
             # The epoch in which a training was interrupted has fewer steps left than the others.

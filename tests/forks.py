@@ -56,6 +56,7 @@ def _execute(argv, out, err, traced, environment):
     os.chdir(ROOT)
     if argv[0] == "-m":
         sys.argv = argv[1:]
+        sys.modules.pop(argv[1], None)  # a new process has not imported it yet
         runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = argv

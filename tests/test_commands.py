@@ -1,21 +1,26 @@
 """The commands as a user runs them: in separate processes; the files they write are checked."""
 
 import csv
+import html
+import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import warnings
 
 import forks
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, picture
+from conftest import picture
+from PIL import Image
 
 from keras_gan import files
 
@@ -62,7 +67,7 @@ def test_run_directory(run_dir, tiny_npz):
     there = {path.name for path in run_dir.iterdir()}
     assert there == {
         ".lock", "checkpoints", "config.json", "curves.png", "export", "export-best", "history.csv",
-        "samples",
+        "report.html", "samples",
     }  # fmt: skip
     assert sorted(os.listdir(run_dir / "samples")) == ["epoch-0001.png", "epoch-0002.png"]
     assert picture(run_dir / "samples/epoch-0002.png").shape == (224, 224)
@@ -78,7 +83,7 @@ def test_run_directory(run_dir, tiny_npz):
     assert min(distances) > 0
     exported = [exported_epoch(run_dir, name) for name in ("export", "export-best")]
     assert exported == [2, 1 + np.argmin(distances)]
-    assert record.keys() == {"settings", "dataset", "versions"}
+    assert record.keys() == {"settings", "dataset", "versions", "machine"}
 
 
 def test_finished_run_says_so_and_trains_on(run_dir, tiny_npz, command, tmp_path):
@@ -460,14 +465,85 @@ def test_interpolation_walks_between_latents(run_dir, command, tmp_path):
     np.testing.assert_allclose(walk[:, -1], ends[3:], atol=1)
 
 
-def test_slerp_keeps_to_the_sphere():
-    sys.path.insert(0, str(ROOT))
-    from sample import slerp
+def test_a_walk_is_a_film_that_closes(run_dir, command, tmp_path):
+    flags = [f"--model_dir={run_dir}", "--num_images=4"]
+    film = tmp_path / "walk.png"
+    assert "64 frames" in sample(command, *flags, f"--walk={film}").stdout
+    with Image.open(film) as frames:
+        assert (frames.n_frames, frames.size) == (64, (56, 56))
+        pixels = []
+        for i in range(64):
+            frames.seek(i)
+            pixels.append(np.asarray(frames.convert("L"), float))
+    sample(command, *flags, "--num_images=16", f"--output={tmp_path / 'x.npy'}")
+    first = np.load(tmp_path / "x.npy")[::4, ..., 0]  # each of the four images visits four latents
+    expected = np.concatenate([np.concatenate(row, axis=1) for row in (first[:2], first[2:])])
+    np.testing.assert_allclose(pixels[0], expected, atol=1)
+    jumps = [np.abs(a - b).max() for a, b in zip(pixels, pixels[1:] + pixels[:1], strict=True)]
+    assert jumps[-1] <= max(jumps[:-1])
 
-    start, end = np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([[0.0, 1.0], [2.0, 0.0]])
-    half = np.sqrt(0.5)
-    expected = [[[1, 0], [half, half], [0, 1]], [[2, 0], [2, 0], [2, 0]]]
-    np.testing.assert_allclose(slerp(start, end, 3), expected, atol=1e-6)
+
+def test_projection_beside_the_original(run_dir, command, tmp_path):
+    flags = [f"--model_dir={run_dir}", "--num_images=2"]
+    sample(command, *flags, "--seed=77", f"--output={tmp_path / 'x.npy'}")
+    drawn = np.load(tmp_path / "x.npy")
+    output = f"--output={tmp_path / 'pairs.npy'}"
+    done = sample(command, *flags, f"--project={tmp_path / 'x.npy'}", output)
+    pairs = np.load(tmp_path / "pairs.npy")
+    np.testing.assert_array_equal(pairs[::2], drawn)
+    distances = np.linalg.norm((drawn / 255.0 - pairs[1::2] / 255.0).reshape(2, -1), axis=1)
+    assert distances.max() < 1  # random pairs of this run are about 4 apart
+    assert f"median of 2): {np.median(distances):.3g}" in done.stdout
+    # A picture of another size, in colour.
+    scaled = np.repeat(drawn[0].repeat(2, axis=0).repeat(2, axis=1), 3, axis=2)
+    Image.fromarray(scaled).save(tmp_path / "digit.png")
+    output = f"--output={tmp_path / 'pair.png'}"
+    done = sample(command, *flags, f"--project={tmp_path / 'digit.png'}", output)
+    assert "median of 1" in done.stdout
+    assert picture(tmp_path / "pair.png").shape == (28, 56)
+
+
+def test_other_formats(run_dir, command, tmp_path):
+    """A generator as ONNX and as LiteRT draws what the SavedModel draws."""
+    model = tf.saved_model.load(str(run_dir / "export"))
+    z, expected = model.latents(4, 0)["z"].numpy(), model.sample(4, 0)["images"]
+    path = tmp_path / "digits.tflite"
+    flags = ("-m", "keras_gan.export", f"--model_dir={run_dir}", f"--output={path}")
+    done = command(*flags, "--format=litert")
+    assert done.returncode == 0, done.stderr
+    with warnings.catch_warnings(action="ignore"):  # it has moved to another package
+        interpreter = tf.lite.Interpreter(str(path))
+    (given,), (drawn,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(given["index"], z.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(given["index"], z)
+    interpreter.invoke()
+    np.testing.assert_allclose(interpreter.get_tensor(drawn["index"]), expected, atol=1e-4)
+    path = tmp_path / "digits.onnx"
+    done = command(*flags[:3], f"--output={path}", "--format=onnx")
+    if importlib.util.find_spec("tf2onnx") is None:
+        assert "--format=onnx: pip install tf2onnx onnx" in done.stderr
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+        return
+    assert done.returncode == 0, done.stderr
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(str(path))
+    (given,) = session.get_inputs()
+    (images,) = session.run(None, {given.name: z})
+    np.testing.assert_allclose(images, expected, atol=1e-4)
+
+
+def test_the_report_says_how_to_go_on(run_dir, command):
+    page = (run_dir / "report.html").read_text()
+    found = html.unescape(re.search(r"<pre>(.*?)</pre>", page, re.DOTALL)[1])
+    train, draw, score = map(shlex.split, found.splitlines())
+    assert [words[:2] for words in (train, draw)] == [
+        ["python", "train.py"],
+        ["python", "sample.py"],
+    ]
+    assert score == ["python", "-m", "keras_gan.evaluate", f"--model_dir={run_dir}"]
+    done = command(*train[1:])
+    assert f"{run_dir} is finished" in done.stdout, done.stderr
 
 
 def test_a_tilde_is_the_home_folder(run_dir, command, tmp_path):

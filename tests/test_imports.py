@@ -35,7 +35,8 @@ ALLOWED = {
     },
     "config": {"augment", "data", "data.pictures", "losses", "networks", "penalties", "seeds"},
     "run_directory": {"files"},
-    "export": {"backend", "files", "images"},
+    "commands": {"files", "run_directory"},
+    "export": {"backend", "commands", "files", "images", "run_directory"},
     "model": {"augment", "export", "layers", "losses", "optimizers", "penalties", "seeds"},
     "evaluation.scores": set(),
     "evaluation.network": {"backend", "evaluation.scores", "files", "images"},
@@ -49,16 +50,26 @@ ALLOWED = {
         "evaluation.comparison", "evaluation.metrics", "evaluation.network", "evaluation.samples",
         "evaluation.scores",
     },
+    "latents": {"backend", "evaluation.network", "evaluation.scores", "images"},
+    "report": {
+        "commands", "config", "files", "images", "networks", "plots", "run_directory",
+    },
     "checkpoint": {"files"},
-    "callbacks": {"checkpoint", "evaluation", "evaluation.scores", "files", "images", "plots"},
+    "callbacks": {
+        "checkpoint", "evaluation", "evaluation.scores", "files", "images", "plots", "report",
+    },
     "training": {
         "backend", "callbacks", "config", "data", "files", "layers", "losses", "model", "networks",
         "run_directory",
     },
-    "commands": {"files", "run_directory"},
-    "evaluate": {"commands", "data", "files", "evaluation", "evaluation.network", "run_directory"},
+    "evaluate": {
+        "commands", "data", "files", "evaluation", "evaluation.network", "report", "run_directory",
+    },
     "train.py": {"commands", "config", "networks", "training"},
-    "sample.py": {"commands", "export", "files", "images", "run_directory"},
+    "sample.py": {
+        "commands", "data.pictures", "data.readers", "export", "files", "images", "latents",
+        "run_directory",
+    },
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Expectations worked out by hand from the papers' equations; inputs are asymmetric."""
 
+import dataclasses
 import math
 
 import keras
@@ -40,6 +41,8 @@ def test_cross_entropy_discriminator_ascends_the_value_function(loss):
     fake = np.array([[-math.log(4)], [0.0]])
     value = (math.log(3 / 4) + math.log(1 / 4)) / 2 + (math.log(4 / 5) + math.log(1 / 2)) / 2
     np.testing.assert_allclose(loss.discriminator(real, fake), -value, rtol=1e-12)
+    smoothed = dataclasses.replace(loss, label_smoothing=0.3)
+    np.testing.assert_allclose(smoothed.value(real, fake), value, rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", [Minimax(), NonSaturating()])

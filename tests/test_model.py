@@ -118,6 +118,7 @@ def test_value_is_minus_log_4_at_the_optimum():
     gan, real = one_dimensional("minimax", g_mean=1.0, g_deviation=1.0)
     scores = gan.evaluate(real, steps=50, verbose=0, return_dict=True)
     np.testing.assert_allclose(-scores["d_loss"], -math.log(4), atol=0.005)
+    np.testing.assert_allclose(scores["value"], -scores["d_loss"], rtol=1e-5)
     np.testing.assert_allclose([scores["d_real"], scores["d_fake"]], 0.5, atol=0.02)
 
 

@@ -7,8 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_gan import backend, callbacks, data, training
+from keras_gan import InputError, backend, callbacks, data, training
 from keras_gan.config import Config
+from keras_gan.data import synthetic
+from keras_gan.export import SavedGenerator
+from keras_gan.images import to_uint8
 from keras_gan.layers import Clip, SpectralNormalization
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES, Architecture
@@ -142,3 +145,55 @@ def test_an_operation_gets_half_the_cores(given, threads, gpus, monkeypatch):
     backend.configure_tensorflow()
     assert os.environ["TF_NUM_INTRAOP_THREADS"] == threads
     assert config.experimental.enable_op_determinism.call_count == 1 - gpus
+
+
+@pytest.fixture(scope="module")
+def conditional_run(tmp_path_factory):
+    """(a run directory after two steps, its images): ten classes, `mlp`."""
+    folder = tmp_path_factory.mktemp("source")
+    images, labels = synthetic.digits(200, seed=0)
+    np.savez(folder / "digits.npz", x_train=images, y_train=labels)
+    settings = {"arch": "mlp", "conditional": True, "epochs": 1, "steps_per_epoch": 2}
+    settings["fid_every"] = 0
+    config = Config(**settings, data_path=f"{folder}/digits.npz", model_dir=f"{folder}/run")
+    with mock.patch.object(training, "configure_tensorflow"):  # it would turn XLA off
+        return training.run(config), images
+
+
+def test_load_brings_back_a_run(conditional_run):
+    directory, _ = conditional_run
+    gan = training.load(directory)
+    assert int(gan.step) == 2
+    saved = SavedGenerator(directory / "export")
+    drawn = to_uint8(gan.generate(6, seed=3, labels=[4, 1]))
+    np.testing.assert_array_equal(drawn, saved.images(saved.latents(6, 3, [4, 1])))
+    assert np.any(np.array(gan.d_optimizer.variables[2]) != 0)  # Adam's averages, too
+    with pytest.raises(InputError, match=r"no state \(best\)"):
+        training.load(directory, "best")  # no epoch has a score
+    with pytest.raises(InputError, match="no run directory"):
+        training.load(directory / "export")
+
+
+def test_init_from_another_run(conditional_run, tmp_path):
+    """From ten classes to three: what both have is copied."""
+    directory, images = conditional_run
+    np.savez(tmp_path / "three.npz", x_train=images[:60], y_train=np.arange(60) % 3)
+    settings = {"arch": "mlp", "conditional": True, "epochs": 1, "steps_per_epoch": 1}
+    settings |= {"batch_size": 8, "g_lr": 1e-9, "d_lr": 1e-9, "seed": 7, "fid_every": 0}
+    run = {"data_path": f"{tmp_path}/three.npz", "model_dir": f"{tmp_path}/run"}
+    with mock.patch.object(training, "configure_tensorflow"):
+        training.run(Config(**settings, **run, init_from=str(directory)))
+    old, new = training.load(directory), training.load(tmp_path / "run")
+    assert new.latent_dim == old.latent_dim - 7
+    for name in ("generator", "discriminator"):
+        pairs = (getattr(model, name).trainable_weights for model in (old, new))
+        for source, target in zip(*pairs, strict=True):
+            part = tuple(map(slice, target.shape))
+            np.testing.assert_allclose(np.array(source)[part], target, atol=1e-6)
+
+
+def test_init_from_other_layers(conditional_run):
+    directory, images = conditional_run
+    config = Config(arch="mlp").resolve(200)
+    with pytest.raises(InputError, match="discriminator has other layers than that of the run"):
+        training.transfer(training.load(directory), training.build(config, images))

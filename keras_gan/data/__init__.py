@@ -51,8 +51,12 @@ class Images:
 
     @property
     def record(self):
-        """What a run records of its images."""
-        return {"name": self.name, "sha256": self.sha256, "shape": list(self.images.shape)}
+        """What a run records of its images, and of their labels if there are any."""
+        record = {"name": self.name, "sha256": self.sha256, "shape": list(self.images.shape)}
+        if self.labels is not None:
+            numbers = np.asarray(self.labels, np.int32)
+            record["labels_sha256"] = hashlib.sha256(numbers.tobytes()).hexdigest()
+        return record
 
     def first(self, count):
         """The first `count` of the images, with their labels."""

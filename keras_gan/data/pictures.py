@@ -64,6 +64,15 @@ def read(path, image_size=None, background="white", cache_dir=None):
     return np.load(cached, mmap_mode="r"), _labels(names)
 
 
+def read_picture(path, size, background="white"):
+    """One picture: uint8 [*size, C], scaled and cropped as `read` does."""
+    path = Path(path)
+    reader = _Reader(
+        path.parent, lambda name: (path.parent / name).open("rb"), size, parse_color(background)
+    )
+    return reader.pixels(path.name)
+
+
 def keras_home():
     """The folder where Keras keeps its files."""
     return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))

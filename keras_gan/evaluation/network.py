@@ -149,7 +149,8 @@ class FeatureNetwork:
                 outputs = model(images, training=False)
             return outputs if isinstance(outputs, dict) else {"features": outputs}
 
-        self._apply = apply
+        # float32 [n, H, W, C] in [-1, 1] -> a dict of tensors, which can be differentiated.
+        self.apply = apply
 
     def __call__(self, images):
         """uint8 [n, H, W, C] -> a dict of float32 arrays, n rows each."""
@@ -164,7 +165,7 @@ class FeatureNetwork:
             return outputs
         try:
             parts = (part.astype(np.float32) / 127.5 - 1 for part in in_parts(images))
-            batches = [self._apply(part) for part in parts]
+            batches = [self.apply(part) for part in parts]
             names = [name for name in ("features", "probabilities") if name in batches[0]]
             outputs = {name: np.concatenate([b[name] for b in batches]) for name in names}
             outputs = {name: values.astype(np.float32) for name, values in outputs.items()}
