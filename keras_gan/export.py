@@ -147,11 +147,13 @@ def convert(folder, path, format):
     Raises:
         InputError: if a package is missing, or the exporter fails.
     """
-    generator = SavedGenerator(folder)
-    z = keras.Input([generator.latents(1, 0).shape[1]], name="z")
+    z = SavedGenerator(folder).latents(1, 0)
+    inputs = keras.Input([z.shape[1]], name="z")
     layer = keras.layers.TFSMLayer(str(folder), call_endpoint="serving_default")
+    model = keras.Model(inputs, layer(inputs))
+    model(z)  # the exporters want a model that has been called
     try:
-        keras.Model(z, layer(z)).export(str(path), format=format, verbose=False)
+        model.export(str(path), format=format, verbose=False)
     except ImportError as error:
         raise InputError(f"--format={format}: pip install {FORMATS[format]} ({error}).") from error
 
