@@ -1,6 +1,9 @@
 """README.md and docs/: the Python blocks run, the links have targets, the flags exist."""
 
+import json
 import re
+import sys
+import types
 from unittest import mock
 
 import numpy as np
@@ -110,6 +113,26 @@ def test_extending_page_runs(execute, tmp_path, tiny_npz):
     assert set(names["scores"]) == {"fid"}
 
 
+@pytest.mark.slow
+def test_notebook_runs(monkeypatch, tmp_path, tiny_npz):
+    """From top to bottom, with fewer steps."""
+    cells = json.loads((ROOT / "examples/quickstart.ipynb").read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    shown = []
+    jupyter = types.SimpleNamespace(display=lambda image: shown.append(np.asarray(image)))
+    monkeypatch.setitem(sys.modules, "IPython", jupyter)
+    monkeypatch.setitem(sys.modules, "IPython.display", jupyter)
+    monkeypatch.setenv("KERAS_GAN_DATA", str(tiny_npz))
+    monkeypatch.chdir(tmp_path)
+    assert code[0].count("STEPS = 1000") == 1
+    names = {}
+    for i, block in enumerate([code[0].replace("STEPS = 1000", "STEPS = 4"), *code[1:]]):
+        exec(compile(block, f"quickstart.ipynb, code {i + 1}", "exec"), names)
+    assert [pixels.shape for pixels in shown[:2]] == [(56, 560), (56, 560)]
+    assert len(shown) == 6
+    assert all(pixels.std() > 0 for pixels in shown)
+
+
 def test_every_python_block_is_run():
     tested = {"README.md", "docs/runs.md", "docs/scores.md", "docs/extending.md"}
     assert {name for name, blocks in BLOCKS.items() if blocks} == tested
@@ -151,7 +174,8 @@ def test_lines_are_short(name):
 @pytest.fixture(scope="module")
 def flags(command):
     """The flags of the commands, and the switches `--no...`."""
-    scripts = (["train.py"], ["sample.py"], ["-m", "keras_gan.evaluate"])
+    modules = ("evaluate", "export", "report")
+    scripts = [["train.py"], ["sample.py"], *(["-m", f"keras_gan.{name}"] for name in modules)]
     helps = "".join(command(*script, "--help").stdout for script in scripts)
     found = re.findall(r"^ +--(\[no\])?(\w+):", helps, re.MULTILINE)
     return {"help"} | {name for _, name in found} | {f"no{name}" for no, name in found if no}
