@@ -122,6 +122,15 @@ class Config:
     ema_decay: float | None = _setting(
         None, "Sample from a moving average of the generator's weights; 0: off.", _SHARE
     )
+    precision: str = _setting(
+        "float32",
+        "Of the layers' arithmetic; weights, losses and images are float32.",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    jit_compile: bool | None = _option(None, "Use XLA (default: on a GPU).")
+    steps_per_execution: int | None = _option(
+        None, "Steps per call of the compiled graph (default: up to 8).", _at_least(1)
+    )
     max_minutes: float | None = _option(
         None, "Finish after so many minutes, all sessions.", _POSITIVE
     )

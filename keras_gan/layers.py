@@ -70,6 +70,21 @@ def clone(network, make=lambda layer: type(layer).from_config(layer.get_config()
     return keras.models.clone_model(network, clone_function=make_or_share, recursive=True)
 
 
+def float32_output(network):
+    """A copy of a network in mixed precision, with new weights and the last layer in float32.
+
+    That is the last one with weights, and all after it.
+    """
+    last = max(i for i, layer in enumerate(network.layers) if layer.weights)
+    names = {layer.name for layer in network.layers[last:]}
+
+    def make(layer):
+        precision = {"dtype": "float32"} if layer.name in names else {}
+        return type(layer).from_config(layer.get_config() | precision)
+
+    return clone(network, make)
+
+
 def constrain(network, *, spectral_norm=False, weight_clip=0.0):
     """A copy of `network`, with new weights and constrained kernels.
 
@@ -97,7 +112,7 @@ def constrain(network, *, spectral_norm=False, weight_clip=0.0):
                 config[name] = Clip(weight_clip)
         layer = type(layer).from_config(config)
         if spectral_norm and isinstance(layer, _ONE_KERNEL):
-            return SpectralNormalization(layer)
+            return SpectralNormalization(layer, dtype=layer.dtype_policy)
         return layer
 
     network = clone(network, make)

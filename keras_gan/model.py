@@ -92,7 +92,8 @@ class GAN(keras.Model):
         """Configures `fit`.
 
         Args:
-            g_optimizer, d_optimizer: a Keras optimiser or its name, one for each network.
+            g_optimizer, d_optimizer: a Keras optimiser or its name, one for each network. In
+                float16 each gets a `keras.optimizers.LossScaleOptimizer` of its own.
             loss: a key of `keras_gan.losses.LOSSES` or an `AdversarialLoss`.
             penalty: a key of `keras_gan.penalties.PENALTIES` or a `GradientPenalty`, added to
                 the discriminator's loss.
@@ -125,10 +126,11 @@ class GAN(keras.Model):
             raise ValueError(f"There are {replicas} replicas: expected one; {advice}.")
         # Without optimizer=None Keras would make an RMSprop, and a metric of a loss it never sees.
         super().compile(optimizer=None, loss=None, **kwargs)
-        self.g_optimizer = keras.optimizers.get(g_optimizer)
-        self.d_optimizer = keras.optimizers.get(d_optimizer)
-        if self.g_optimizer is self.d_optimizer:
+        g_optimizer, d_optimizer = map(keras.optimizers.get, (g_optimizer, d_optimizer))
+        if g_optimizer is d_optimizer:
             raise ValueError("g_optimizer and d_optimizer are one object: expected two.")
+        self.g_optimizer = _with_loss_scale(g_optimizer, self.generator)
+        self.d_optimizer = _with_loss_scale(d_optimizer, self.discriminator)
         for name in ("g_optimizer", "d_optimizer"):
             optimizer = getattr(self, name)
             if getattr(optimizer, "inner_optimizer", optimizer).use_ema:  # of a loss scale
@@ -394,6 +396,13 @@ def _without_side_effects(network, inputs):
 def _at_least_float32(logits):
     """Casts half precision to float32: a loss would overflow and lose small terms."""
     return logits if logits.dtype == tf.float64 else tf.cast(logits, tf.float32)
+
+
+def _with_loss_scale(optimizer, network):
+    float16 = any(layer.compute_dtype == "float16" for layer in network._flatten_layers())
+    if not float16 or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
 
 
 def _descend(loss, network, optimizer, tape):

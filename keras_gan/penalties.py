@@ -9,6 +9,8 @@ import dataclasses
 
 from keras_gan.backend import tf
 
+_SCALE = 2.0**10
+
 
 @dataclasses.dataclass(frozen=True)
 class GradientPenalty(abc.ABC):
@@ -68,7 +70,10 @@ def _slope(discriminator, images):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
         logits = discriminator(images)
-    gradient = tf.cast(tape.gradient(logits, images), tf.float32)
+    # In float16 a small gradient would be 0. A power of 2 changes no bit of a float32.
+    scale = tf.fill(tf.shape(logits), tf.cast(_SCALE, logits.dtype))
+    gradient = tape.gradient(logits, images, output_gradients=scale)
+    gradient = tf.cast(gradient, tf.float32) / _SCALE
     return logits, tf.reduce_sum(tf.square(gradient), axis=range(1, gradient.shape.rank))
 
 

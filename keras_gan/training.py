@@ -85,22 +85,16 @@ def build(config, images, architecture=None, classes=None):
         architecture: an `Architecture`; by default the one that `config.arch` names.
         classes: their number of classes, if `config.conditional`.
     """
-    from keras_gan.layers import constrain
     from keras_gan.model import GAN
 
     architecture = architecture or ARCHITECTURES[config.arch]
-    shape = images.shape[1:]
     keras.utils.set_random_seed(config.seed)  # the initial weights
-    width = {"channels": config.channels} if config.channels else {}
-    generator = architecture.generator(config.latent_dim, shape, **width)
-    if architecture.initialize:
-        architecture.initialize(generator, images)
-    discriminator = architecture.discriminator(shape, **width)
-    if config.conditional:
-        discriminator = projection(discriminator, classes)
-    constraints = {"spectral_norm": config.spectral_norm, "weight_clip": config.weight_clip}
-    if any(constraints.values()):
-        discriminator = constrain(discriminator, **constraints)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
+    try:
+        generator, discriminator = _networks(config, images, architecture, classes)
+    finally:
+        keras.config.set_dtype_policy(policy)
     options = {"latent": config.latent, "ema_decay": config.ema_decay or None}
     if config.conditional:
         options["classes"] = classes
@@ -117,9 +111,30 @@ def build(config, images, architecture=None, classes=None):
         d_steps=config.d_steps,
         simultaneous=config.simultaneous,
         augment=[] if config.augment == "none" else config.augment.split(","),
-        steps_per_execution=math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),
+        jit_compile="auto" if config.jit_compile is None else config.jit_compile,
+        steps_per_execution=config.steps_per_execution
+        or math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),
     )
     return gan
+
+
+def _networks(config, images, architecture, classes):
+    from keras_gan.layers import constrain, float32_output
+
+    shape = images.shape[1:]
+    width = {"channels": config.channels} if config.channels else {}
+    generator = architecture.generator(config.latent_dim, shape, **width)
+    discriminator = architecture.discriminator(shape, **width)
+    if config.conditional:
+        discriminator = projection(discriminator, classes)
+    if config.precision != "float32":
+        generator, discriminator = map(float32_output, (generator, discriminator))
+    if architecture.initialize:
+        architecture.initialize(generator, images)
+    constraints = {"spectral_norm": config.spectral_norm, "weight_clip": config.weight_clip}
+    if any(constraints.values()):
+        discriminator = constrain(discriminator, **constraints)
+    return generator, discriminator
 
 
 def load(model_dir, checkpoint="last"):

@@ -508,6 +508,26 @@ def test_optimisers_by_name_and_with_a_loss_scale():
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+def test_an_overflow_skips_one_update_and_lowers_one_scale():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        gan = small_gan(dropout=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    gan.compile("sgd", "sgd", "lsgan")
+    gan.d_optimizer.dynamic_scale.assign(2.0**40)  # no gradient fits into float16
+
+    def weights(network):
+        return [np.array(weight) for weight in network.trainable_weights]
+
+    before = weights(gan.generator), weights(gan.discriminator)
+    gan.train_on_batch(next(iter(dataset()))[:4])
+    assert not equal(weights(gan.generator), before[0])
+    assert equal(weights(gan.discriminator), before[1])
+    assert float(gan.d_optimizer.dynamic_scale) == 2.0**39
+    assert float(gan.g_optimizer.dynamic_scale) == 2.0**15
+
+
 def test_regularizers_of_the_networks_count_once():
     regularizer = keras.regularizers.L2(0.5)
     generator = keras.Sequential([keras.Input([1]), L.Dense(1, kernel_regularizer=regularizer)])

@@ -197,3 +197,25 @@ def test_init_from_other_layers(conditional_run):
     config = Config(arch="mlp").resolve(200)
     with pytest.raises(InputError, match="discriminator has other layers than that of the run"):
         training.transfer(training.load(directory), training.build(config, images))
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("options", [{}, {"conditional": True, "spectral_norm": True}], ids=str)
+def test_mixed_precision(arch, precision, options, digits):
+    config = Config(arch=arch, batch_size=8, precision=precision, **options)
+    config = config.resolve(500, classes=10)
+    gan = training.build(config, digits[:500], classes=10)
+    assert keras.config.dtype_policy().name == "float32"
+    half = precision.removeprefix("mixed_")
+    for network in (gan.generator, gan.discriminator):
+        weighted = [layer for layer in network.layers if layer.weights]
+        assert weighted[0].compute_dtype == half
+        assert weighted[-1].compute_dtype == "float32"
+        assert network.outputs[0].dtype == "float32"
+        assert all(weight.dtype == "float32" for weight in network.trainable_weights)
+    batch = digits[:8] / np.float32(127.5) - 1
+    labels = np.arange(8) if config.conditional else None
+    logs = [gan.train_on_batch(batch, labels, return_dict=True) for _ in range(3)]
+    assert np.isfinite([list(values.values()) for values in logs]).all()
+    assert gan.generate(2).dtype == np.float32
