@@ -13,7 +13,7 @@ _CLASSES = {"GAN": "keras_gan.model", "Config": "keras_gan.config"}
 _MODULES = (
     "augment", "backend", "callbacks", "checkpoint", "config", "data", "evaluation", "export",
     "files", "images", "latents", "layers", "losses", "model", "networks", "optimizers",
-    "penalties", "plots", "report", "run_directory", "seeds", "training",
+    "penalties", "plots", "replicas", "report", "run_directory", "seeds", "training",
 )  # fmt: skip
 
 

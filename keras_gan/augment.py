@@ -5,14 +5,19 @@ images by heart. Real and generated images are changed alike, so G does not lear
 changes. G's gradient goes through them.
 """
 
+from keras_gan import replicas
 from keras_gan.backend import tf
 
 
 def _uniform(images, seed, i, low, high, dtype=None):
     """One number for each image, [n, 1, 1, 1]; `i` tells the draws of a function apart."""
     seed = tf.random.experimental.stateless_fold_in(seed, i)
-    shape = [tf.shape(images)[0], 1, 1, 1]
-    return tf.random.stateless_uniform(shape, seed, low, high, dtype or images.dtype)
+
+    def draw(count):
+        shape = [count, 1, 1, 1]
+        return tf.random.stateless_uniform(shape, seed, low, high, dtype or images.dtype)
+
+    return replicas.rows(draw, tf.shape(images)[0])
 
 
 def color(images, seed):

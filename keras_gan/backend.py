@@ -20,6 +20,19 @@ keras = _Lazy("keras")
 tf = _Lazy("tensorflow")
 
 
+def strategy(name=None):
+    """The `tf.distribute.Strategy` of a name of `--strategy`.
+
+    "mirrored" has a replica on each GPU, or without any on each logical CPU device; "none" has one.
+    None: mirrored if there are several GPUs.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    if name == "mirrored" or (name is None and len(gpus) > 1):
+        devices = gpus or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return tf.distribute.get_strategy()
+
+
 def configure_tensorflow():
     """Sets TensorFlow up for training; call it before TensorFlow computes anything.
 

@@ -102,7 +102,7 @@ class Checkpoint(keras.callbacks.Callback):
             self._steps.assign(0)
         self._epoch.assign(epoch)
         self._steps_before = self.steps
-        self._step = int(self.model.step)
+        self._step = int(self.model.step.numpy())
 
     def on_train_batch_end(self, batch, logs=None):
         if time.monotonic() - self._saved >= 60 * self.save_minutes:
@@ -110,7 +110,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def save_within_epoch(self):
         """Writes the state between two steps. Returns its path; None if the epoch ends anyway."""
-        done = int(self.model.step) - self._step
+        done = int(self.model.step.numpy()) - self._step
         if done == self.params["steps"]:
             return None
         self._steps.assign(self._steps_before + done)
@@ -213,7 +213,9 @@ def require_sound(model):
 def diverged(model, what):
     """Raises the FloatingPointError."""
     advice = "Lower the learning rates, or choose another loss. The last good state is kept"
-    raise FloatingPointError(f"Training diverged: after {int(model.step)} steps {what}. {advice}.")
+    raise FloatingPointError(
+        f"Training diverged: after {int(model.step.numpy())} steps {what}. {advice}."
+    )
 
 
 class StopOnSignal(keras.callbacks.Callback):

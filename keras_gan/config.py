@@ -127,6 +127,11 @@ class Config:
         "Of the layers' arithmetic; weights, losses and images are float32.",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
+    strategy: str | None = _option(
+        None,
+        "mirrored: each GPU computes a part of every batch (default: if there are several GPUs).",
+        choices=("none", "mirrored"),
+    )
     jit_compile: bool | None = _option(None, "Use XLA (default: on a GPU).")
     steps_per_execution: int | None = _option(
         None, "Steps per call of the compiled graph (default: up to 8).", _at_least(1)

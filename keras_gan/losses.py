@@ -8,6 +8,7 @@ import abc
 import dataclasses
 from typing import ClassVar
 
+from keras_gan import replicas
 from keras_gan.backend import keras
 
 
@@ -197,8 +198,8 @@ class RelativisticAverage(Relativistic):
 
     def discriminator(self, real_logits, fake_logits):
         """-E[log sigmoid(D(x) - E[D(G(z))])] - E[log(1 - sigmoid(D(G(z)) - E[D(x)]))]."""
-        real = real_logits - keras.ops.mean(fake_logits)
-        fake = fake_logits - keras.ops.mean(real_logits)
+        real = real_logits - replicas.mean(keras.ops.mean(fake_logits))
+        fake = fake_logits - replicas.mean(keras.ops.mean(real_logits))
         return NonSaturating(self.label_smoothing).discriminator(real, fake)
 
     def generator(self, fake_logits, real_logits):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gan import InputError, export, layers, optimizers, seeds  # noqa: F401 (registers)
+from keras_gan import InputError, export, layers, optimizers, replicas, seeds  # noqa: F401
 from keras_gan.augment import AUGMENTATIONS
 from keras_gan.losses import LOSSES, AdversarialLoss
 from keras_gan.penalties import PENALTIES, GradientPenalty
@@ -108,9 +108,8 @@ class GAN(keras.Model):
 
         Raises:
             ValueError: if the loss, penalty or augmentation is unknown, one optimiser is given
-                twice or has `use_ema`, d_steps is below 1, there is a penalty and batch
-                normalisation in the discriminator, or a `tf.distribute` strategy has more than one
-                replica.
+                twice or has `use_ema`, d_steps is below 1, or there is a penalty and batch
+                normalisation in the discriminator.
         """
         loss = _named("loss", loss, LOSSES, AdversarialLoss)
         if penalty is not None:
@@ -120,10 +119,10 @@ class GAN(keras.Model):
             raise ValueError(f"d_steps={d_steps}: expected at least 1.")
         if not set(augment) <= set(AUGMENTATIONS):
             raise ValueError(f"augment={augment}: expected some of {list(AUGMENTATIONS)}.")
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if replicas > 1:  # their gradients would be summed, and their latents the same
-            advice = "build the GAN outside the scope of the tf.distribute strategy"
-            raise ValueError(f"There are {replicas} replicas: expected one; {advice}.")
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            for layer in (*self.generator._flatten_layers(), *self.discriminator._flatten_layers()):
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.synchronized = True
         # Without optimizer=None Keras would make an RMSprop, and a metric of a loss it never sees.
         super().compile(optimizer=None, loss=None, **kwargs)
         g_optimizer, d_optimizer = map(keras.optimizers.get, (g_optimizer, d_optimizer))
@@ -301,6 +300,10 @@ class GAN(keras.Model):
             advice = ": expected [-1, 1]. Scale pixels in [0, 255] by x / 127.5 - 1."
             message = ["Images range from", low, "to", high, advice]
             tf.debugging.Assert((low >= -2) & (high <= 2), message)  # 1 to spare: noise on images
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            count = tf.cast(tf.shape(images)[0], tf.float32)
+            message = ["The replicas have batches of different sizes, this one", count]
+            tf.debugging.Assert(replicas.mean(count) == count, message)
         if self.classes is None:
             return images, None
         if labels is None:
@@ -317,7 +320,11 @@ class GAN(keras.Model):
 
     def _latents_like(self, real, *counters, labels=None):
         """Latents [n, latent_dim] for a training or test step, one for each image in `real`."""
-        return self._latents(tf.shape(real)[0], seeds.fold(self.seed, *counters), labels)
+        seed = seeds.fold(self.seed, *counters)
+        parts = self.distribute_strategy.num_replicas_in_sync
+        # In the other replicas' rows, which are not used, the labels don't matter.
+        labels = labels if labels is None else tf.tile(labels, [parts])
+        return replicas.rows(lambda n: self._latents(n, seed, labels), tf.shape(real)[0])
 
     def _latents(self, count, seed, labels):
         shape = [count, self.latent_dim]
@@ -406,8 +413,10 @@ def _with_loss_scale(optimizer, network):
 
 
 def _descend(loss, network, optimizer, tape):
-    # `scale_loss` multiplies by the loss scale of float16, and `apply` divides by it.
-    scale = optimizer.scale_loss(tf.ones_like(loss))
+    # `scale_loss` multiplies by the loss scale of float16, and `apply` divides by it. `apply` sums
+    # the gradients of the replicas; the loss of the whole batch is the mean of theirs.
+    parts = tf.distribute.get_strategy().num_replicas_in_sync
+    scale = optimizer.scale_loss(tf.ones_like(loss)) / parts
     gradients = tape.gradient(loss, network.trainable_variables, output_gradients=scale)
     optimizer.apply(gradients, network.trainable_variables)
 

@@ -7,6 +7,7 @@ must not depend on the rest of the batch, as it does in a D with batch normalisa
 import abc
 import dataclasses
 
+from keras_gan import replicas
 from keras_gan.backend import tf
 
 _SCALE = 2.0**10
@@ -77,6 +78,15 @@ def _slope(discriminator, images):
     return logits, tf.reduce_sum(tf.square(gradient), axis=range(1, gradient.shape.rank))
 
 
+def _uniform(images, shape, seed):
+    """Numbers in [0, 1), [n, *shape] for n images."""
+
+    def draw(count):
+        return tf.random.stateless_uniform([count, *shape], seed, dtype=images.dtype)
+
+    return replicas.rows(draw, tf.shape(images)[0])
+
+
 @dataclasses.dataclass(frozen=True)
 class R1(GradientPenalty):
     """weight / 2 E[|grad D(x)|^2] on real images (Mescheder et al. 2018, equation 9)."""
@@ -109,9 +119,8 @@ class _UnitSlope(GradientPenalty):
         """Images of the shape of `real`."""
 
     def __call__(self, discriminator, real, fake, seed):
-        shape = [tf.shape(real)[0]] + [1] * (real.shape.rank - 1)
         share_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-        share = tf.random.stateless_uniform(shape, share_seed, dtype=real.dtype)
+        share = _uniform(real, [1] * (real.shape.rank - 1), share_seed)
         other = tf.cast(self._other_ends(real, fake, seed), real.dtype)
         between = real + share * (other - real)
         _, square, _ = self._slope(discriminator, between)
@@ -142,8 +151,10 @@ class DRAGAN(_UnitSlope):
     weight: float = 10.0
 
     def _other_ends(self, real, fake, seed):
-        noise = tf.random.stateless_uniform(tf.shape(real), seed, dtype=real.dtype)
-        return real + 0.5 * tf.math.reduce_std(real) * noise
+        # The variance of the whole batch, on any number of replicas.
+        center = replicas.mean(tf.reduce_mean(real))
+        variance = replicas.mean(tf.reduce_mean(tf.square(real - center)))
+        return real + 0.5 * tf.sqrt(variance) * _uniform(real, real.shape[1:], seed)
 
 
 PENALTIES = {

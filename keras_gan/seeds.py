@@ -54,6 +54,9 @@ def seed_layers(networks, seed, *counters):
 
     Keras keeps this state in `variables` and not in `weights`, so no checkpoint contains it.
     """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync > 1:
+        counters += (context.replica_id_in_sync_group,)
     weights = {id(weight) for network in networks for weight in network.weights}
     variables = [variable for network in networks for variable in network.variables]
     states = (variable for variable in variables if id(variable) not in weights)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from keras_gan import InputError, data
-from keras_gan.backend import configure_tensorflow, keras
+from keras_gan.backend import configure_tensorflow, keras, strategy
 from keras_gan.config import STEPS_PER_EXECUTION, Config
 from keras_gan.files import read_history
 from keras_gan.losses import LOSSES
@@ -53,7 +53,12 @@ def run(config, on_checked=lambda: None):
     configure_tensorflow()
     from keras_gan.callbacks import Checkpoint
 
-    gan = build(config, source.images, architecture, classes)
+    devices = strategy(config.strategy)
+    if config.batch_size % devices.num_replicas_in_sync:
+        expected = f"expected a multiple of {devices.num_replicas_in_sync}, the number of replicas"
+        raise InputError(f"--batch_size={config.batch_size}: {expected}.")
+    with devices.scope():
+        gan = build(config, source.images, architecture, classes)
     with directory.lock():
         resumes = directory.check(config, record)  # another process may have been there
         checkpoint = Checkpoint(gan, directory.checkpoints, save_minutes=config.save_minutes)
@@ -112,8 +117,9 @@ def build(config, images, architecture=None, classes=None):
         simultaneous=config.simultaneous,
         augment=[] if config.augment == "none" else config.augment.split(","),
         jit_compile="auto" if config.jit_compile is None else config.jit_compile,
-        steps_per_execution=config.steps_per_execution
-        or math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),
+        steps_per_execution=1
+        if gan.distribute_strategy.num_replicas_in_sync > 1  # Keras can't do more
+        else config.steps_per_execution or math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),
     )
     return gan
 
@@ -232,7 +238,9 @@ def _fit(gan, source, config, directory, checkpoint):
             epochs = checkpoint.epoch + 1 if checkpoint.steps else config.epochs
             limit = callbacks.TimeLimit(_seconds_left(config, checkpoint))
             gan.fit(
-                data.batches(source.images, config.batch_size, **order, start=int(gan.step)),
+                data.batches(
+                    source.images, config.batch_size, **order, start=int(gan.step.numpy())
+                ),
                 epochs=epochs,
                 initial_epoch=checkpoint.epoch,
                 steps_per_epoch=config.steps_per_epoch - checkpoint.steps,

@@ -327,9 +327,8 @@ def test_distance_stands_in_the_logs(tmp_path):
     assert rows[3]["fid"] == logs["fid"][1]
     seconds = [0.0, *(row["seconds"] for row in rows)]
     assert np.all(np.diff(seconds) > 0)
-    again = gan.fit(
-        dataset(), 2, epochs=6, initial_epoch=3, verbose=0, callbacks=[callbacks.History(history)]
-    )
+    later = {"epochs": 6, "initial_epoch": 3, "callbacks": [callbacks.History(history)]}
+    again = gan.fit(dataset(), verbose=0, **later)
     assert len(again.epoch) == 3
     later = [row["seconds"] for row in files.read_history(history)]
     assert later[:3] == seconds[1:4]  # and on from there

@@ -51,8 +51,9 @@ def test_resolve_takes_what_is_open_from_the_architecture():
     assert (config.g_lr, config.d_lr, config.ema_decay) == (0.3, 0.05, 0.0)
     assert config.steps_per_epoch == 500
     open_still = [f.name for f in dataclasses.fields(config) if getattr(config, f.name) is None]
-    pictures = {"data_path", "image_size", "cache_dir"}
-    assert set(open_still) == pictures | {"max_minutes", "model_dir", "penalty_weight", "channels"}
+    paths = {"data_path", "image_size", "cache_dir", "model_dir", "init_from"}
+    machine = {"max_minutes", "strategy", "jit_compile", "steps_per_execution"}
+    assert set(open_still) == paths | machine | {"penalty_weight", "channels"}
 
 
 def test_resolve_gives_a_penalty_its_own_weight():

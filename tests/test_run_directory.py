@@ -45,8 +45,10 @@ def test_other_settings_and_other_data_are_refused_by_name(directory):
     other = dataclasses.replace(CONFIG, g_lr=0.5, loss="minimax")
     with pytest.raises(InputError, match="holds a run with --loss=lsgan, --g_lr=0.002: give"):
         directory.check(other, DATASET)
-    with pytest.raises(InputError, match=r"the data \(tiny, other pixels\)"):
+    with pytest.raises(InputError, match=r"the data \(tiny, other pixels or labels\)"):
         directory.check(CONFIG, {**DATASET, "sha256": "def"})
+    with pytest.raises(InputError, match=r"the data \(tiny, other pixels or labels\)"):
+        directory.check(CONFIG, {**DATASET, "labels_sha256": "def"})
     assert directory.check(dataclasses.replace(other, overwrite=True), DATASET) is False
 
 
