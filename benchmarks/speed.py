@@ -4,6 +4,7 @@ python -m benchmarks.speed                     the commands, and `gan.fit` besid
 python -m benchmarks.speed rate [ARCH]         images per second of `gan.fit`
 python -m benchmarks.speed profile [ARCH]      where the time of a step goes
 python -m benchmarks.speed sizes               `dcgan` on colour pictures of several sizes
+python -m benchmarks.speed options [ARCH]      precision and the like, beside the default
 """
 
 import functools
@@ -23,8 +24,16 @@ import pandas as pd
 import keras_gan  # and its callbacks at first use: a command's peak memory includes this process's
 from benchmarks.common import ROOT, build, markdown
 from keras_gan import data
-from keras_gan.backend import configure_tensorflow, keras, tf
+from keras_gan.backend import configure_tensorflow, keras, strategy, tf
 
+OPTIONS = {
+    "default": {},
+    "`--precision=mixed_bfloat16`": {"precision": "mixed_bfloat16"},
+    "`--precision=mixed_float16`": {"precision": "mixed_float16"},
+    "`--jit_compile`": {"jit_compile": True},
+    "`--steps_per_execution=1`": {"steps_per_execution": 1},
+    "`--strategy=mirrored`, one replica": {"steps_per_execution": 1, "strategy": "mirrored"},
+}
 ROUNDS, SECONDS = 5, 8  # the seconds are of each way, each round
 LOSSES = {"dcgan": "lsgan", "mlp": "non_saturating", "maxout": "non_saturating"}
 # The parts of a step, and patterns of "KIND NAME" of their operations; the first match counts.
@@ -44,10 +53,11 @@ def seconds(function, *arguments):
     return time.perf_counter() - begin
 
 
-def default(arch, images=None):
+def default(arch, images=None, **settings):
     """A GAN as `train.py` makes it, its batches, their size, and the function fit(steps)."""
     images = data.load().images if images is None else images
-    gan, images, config = build(images, {"arch": arch, "loss": LOSSES[arch]})
+    with strategy(settings.get("strategy", "none")).scope():
+        gan, images, config = build(images, {"arch": arch, "loss": LOSSES[arch], **settings})
     stream = data.batches(images, config.batch_size)
 
     def fit(steps):
@@ -110,6 +120,18 @@ def compare(arch):
         "fit / bare": f"{np.median(fits / bares):.3f}",
         "input / fit": f"{np.median(inputs / fits):.0f}",
     }
+
+
+def options(arch="dcgan"):
+    """A row for each of the options: images per second, and its median ratio to the default."""
+    fits = {name: default(arch, **settings)[2:] for name, settings in OPTIONS.items()}
+    for _, fit in fits.values():
+        fit(24)  # traces and warms up
+    count = max(8, int(24 * SECONDS / seconds(fits["default"][1], 24) / 8) * 8)
+    rounds = [[count * n / seconds(fit, count) for n, fit in fits.values()] for _ in range(ROUNDS)]
+    for name, rates in zip(OPTIONS, np.transpose(rounds), strict=True):
+        ratio = np.median(rates / np.transpose(rounds)[0])
+        yield {arch: name, "img/s": f"{np.median(rates):,.0f}", "ratio": f"{ratio:.2f}"}
 
 
 def commands():
@@ -214,6 +236,9 @@ if __name__ == "__main__":
         case ["profile", *arch]:
             configure_tensorflow()
             profile(*arch)
+        case ["options", *arch]:
+            configure_tensorflow()
+            print(markdown(options(*arch)))
         case ["sizes"]:
             with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
                 print(markdown(pool.map(size, (28, 32, 64, 128, 256), chunksize=1)))

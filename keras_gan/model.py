@@ -330,7 +330,8 @@ class GAN(keras.Model):
         shape = [count, self.latent_dim]
         if self.classes is None:
             return seeds.LATENTS[self.latent](shape, seed)
-        return seeds.categorical(shape, seed, labels, self.classes)
+        # Nearer together than unlabelled categories: D tells the classes apart, not their distance.
+        return seeds.categorical(shape, seed, labels, self.classes, scale=0.5)
 
     def latents(self, num_images, seed=0, labels=None):
         """The latents of `generate` with these arguments, a tensor [num_images, latent_dim]."""

@@ -20,15 +20,15 @@ def categories(count, seed, number=CATEGORIES):
     return tf.random.stateless_uniform([count], seed, maxval=number, dtype=tf.int32)
 
 
-def categorical(shape, seed, category, number=CATEGORIES):
+def categorical(shape, seed, category, number=CATEGORIES, scale=1.0):
     """Normal numbers, then `number` more for the categories int32 [n].
 
-    Those are one-hot, then shifted to mean 0 and scaled to variance 1.
+    Those are one-hot, then shifted to mean 0 and scaled to the standard deviation `scale`.
     """
     count, size = shape
     z = tf.random.stateless_normal([count, size - number], seed)
     one_hot = tf.one_hot(category, number) - 1 / number
-    return tf.concat([z, one_hot * number / math.sqrt(number - 1)], axis=1)
+    return tf.concat([z, scale * one_hot * number / math.sqrt(number - 1)], axis=1)
 
 
 # (shape [n, latent_dim], seed) -> latents, each number of mean 0 and variance 1.

@@ -85,6 +85,8 @@ def test_latents_end_in_the_class():
     high, low = (1 - 1 / 3) / (np.sqrt(2) / 3), (-1 / 3) / (np.sqrt(2) / 3)
     expected = np.where(np.eye(3)[[0, 2, 1, 2]] == 1, high, low)
     np.testing.assert_allclose(z[:, 2:], expected, rtol=1e-6)
+    nearer = small_gan().latents(4, labels=[0, 2, 1, 2])[:, 2:]
+    np.testing.assert_allclose(nearer, expected / 2, rtol=1e-6)
     same = np.array(seeds.categorical([4, 5], seeds.fold(0, 0), [1, 1, 1, 1], CLASSES))
     np.testing.assert_array_equal(z[:, :2], same[:, :2])
 
