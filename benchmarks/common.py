@@ -14,6 +14,7 @@ from keras_gan.networks import ARCHITECTURES, dcgan
 
 ROOT = Path(__file__).resolve().parent.parent
 
+CLASSES = 10  # of MNIST, for `conditional`
 # What the default of `dcgan` was before it got categories.
 BEFORE = {
     "g_lr": 1e-3,
@@ -35,18 +36,19 @@ def build(images, settings):
     config = Config(**{name: settings[name] for name in flags})
     changes = {name: settings[name] for name in settings.keys() - flags}
     architecture = dataclasses.replace(ARCHITECTURES[config.arch], **changes)
-    config = config.resolve(len(images), architecture)
+    config = config.resolve(len(images), architecture, CLASSES)
     images = images[: config.num_images]
-    return training.build(config, images, architecture), images, config
+    return training.build(config, images, architecture, CLASSES), images, config
 
 
-def train(gan, images, batch_size, marks, callbacks=(), epoch=None):
+def train(gan, images, batch_size, marks, callbacks=(), epoch=None, labels=None):
     """Trains by `fit`, and yields (mark, seconds in `fit` so far) when a mark is reached.
 
     Args:
         marks: numbers of generator updates, or of seconds: (3000, "45s"). The clock includes
             tracing, and stops while the caller scores.
         epoch: steps; by default an epoch ends at a mark.
+        labels: of the images, for a conditional GAN.
     """
     seconds = 0.0
 
@@ -62,6 +64,7 @@ def train(gan, images, batch_size, marks, callbacks=(), epoch=None):
     while marks:
         begin = time.monotonic() - seconds
         order = {"seed": gan.seed, "start": int(gan.step), "minibatches": gan.d_steps}
+        order["labels"] = labels
         gan.fit(
             data.batches(images, batch_size, **order),
             steps_per_epoch=epoch or 10**6,

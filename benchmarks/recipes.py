@@ -1,6 +1,6 @@
 """How good are the samples after so many seconds? Ours, variations of it, and the tutorials'.
 
-python -m benchmarks.recipes [recipes] [changes] [sharper]
+python -m benchmarks.recipes [recipes] [changes] [sharper] [labels]
 
 Measures what is missing in recipes.csv, and prints the tables. Let the machine be idle.
 """
@@ -24,6 +24,7 @@ from keras_gan.penalties import R1
 TABLE = ROOT / "benchmarks" / "recipes.csv"  # recipe, seed, seconds, images, and the scores
 # Each with its worst value: that of a training that fails.
 SCORES = {"fid": math.inf, "classifier_score": 1.0, "precision": 0.0, "recall": 0.0}
+OF_LABELS = {"accuracy": 0.0}
 
 
 def with_dropout(image_shape, channels):
@@ -59,6 +60,7 @@ RECIPES = {
     **{name: NARROW | changes for name, changes in CHANGES.items()},
     "before": BEFORE,
     **BACK,
+    "dcgan, lsgan, conditional": {"conditional": True},
 }
 REFERENCES = {
     "Keras' example": keras_example,
@@ -76,6 +78,7 @@ PARTS = {
     },
     "changes": dict.fromkeys(CHANGES, (60, 120, 300)),
     "sharper": dict.fromkeys(["dcgan, lsgan", "before", *BACK], (60, 120, 300)),
+    "labels": dict.fromkeys(["dcgan, lsgan, conditional"], (60, 120, 300)),
 }
 
 
@@ -83,19 +86,25 @@ def run(part, name, seed):
     """Trains one recipe, and writes its rows once it has come to all its marks."""
     if name in RECIPES:
         configure_tensorflow()  # as train.py; it would make the others slower by a twentieth
-    images = data.load("mnist").images
+    source, labels = data.load("mnist"), None
+    images = source.images
     reference = Reference(Samples(images))
     if name in RECIPES:
         gan, _, config = build(images, RECIPES[name] | {"seed": seed})
         batch_size = config.batch_size
+        labels = source.labels if config.conditional else None
     else:
         gan, batch_size = REFERENCES[name](seed)
         images = np.uint8(np.rint(resized(images, gan.generator.output_shape[1:3])))
-    found = {f"{seconds}s": {"images": 0} | SCORES for seconds in PARTS[part][name]}
+    worst = SCORES | (OF_LABELS if labels is not None else {})
+    found = {f"{seconds}s": {"images": 0} | worst for seconds in PARTS[part][name]}
+    guard = callbacks.TerminateOnNonFinite()
     try:
-        for mark, _ in train(gan, images, batch_size, [*found], [callbacks.TerminateOnNonFinite()]):
-            samples = Samples(resized(gan.generate(10_000), [28, 28]))
-            scores = evaluate(samples, reference, ["fid", "classifier_score", "precision_recall"])
+        for mark, _ in train(gan, images, batch_size, [*found], [guard], labels=labels):
+            asked = None if labels is None else gan.labelled_latents(10_000)[1]
+            samples = Samples(resized(gan.generate(10_000), [28, 28]), labels=asked)
+            metrics = ["fid", "classifier_score", "precision_recall", *worst.keys() - SCORES]
+            scores = evaluate(samples, reference, metrics)
             found[mark] = {"images": int(gan.step) * batch_size} | scores
     except (FloatingPointError, keras_gan.InputError) as error:
         print(name, seed, error)
@@ -145,7 +154,7 @@ def main(parts):
                 process = spawn.Process(target=run, args=(part, name, seed))
                 process.start()
                 process.join()
-    for part, score in itertools.product(parts, SCORES):
+    for part, score in itertools.product(parts, SCORES | OF_LABELS):
         print(score, table(part, score), sep="\n\n", end="\n\n")
 
 

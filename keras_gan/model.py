@@ -108,8 +108,9 @@ class GAN(keras.Model):
 
         Raises:
             ValueError: if the loss, penalty or augmentation is unknown, one optimiser is given
-                twice or has `use_ema`, d_steps is below 1, or there is a penalty and batch
-                normalisation in the discriminator.
+                twice or has `use_ema`, d_steps is below 1, there is a penalty and batch
+                normalisation in the discriminator, or there are several replicas and several steps
+                per execution.
         """
         loss = _named("loss", loss, LOSSES, AdversarialLoss)
         if penalty is not None:
@@ -120,6 +121,9 @@ class GAN(keras.Model):
         if not set(augment) <= set(AUGMENTATIONS):
             raise ValueError(f"augment={augment}: expected some of {list(AUGMENTATIONS)}.")
         if self.distribute_strategy.num_replicas_in_sync > 1:
+            steps = kwargs.get("steps_per_execution", 1)
+            if steps != 1:  # Keras' loop over them fails on the replicas' variables
+                raise ValueError(f"steps_per_execution={steps}: expected 1 with several replicas.")
             for layer in (*self.generator._flatten_layers(), *self.discriminator._flatten_layers()):
                 if isinstance(layer, keras.layers.BatchNormalization):
                     layer.synchronized = True
@@ -330,7 +334,7 @@ class GAN(keras.Model):
         shape = [count, self.latent_dim]
         if self.classes is None:
             return seeds.LATENTS[self.latent](shape, seed)
-        # Nearer together than unlabelled categories: D tells the classes apart, not their distance.
+        # Half as far apart as categories without labels: benchmarks/recipes.md, "With labels".
         return seeds.categorical(shape, seed, labels, self.classes, scale=0.5)
 
     def latents(self, num_images, seed=0, labels=None):

@@ -88,6 +88,11 @@ def test_runs_page_runs(execute, after_a_run):
     assert names["p"].shape == (8, 1)
 
 
+def test_devices_page_runs(execute, tmp_path, tiny_npz):
+    names = execute("docs/devices.md", tmp_path, tiny_npz)
+    assert int(names["gan"].step.numpy()) == 20
+
+
 def test_scores_page_runs(execute, after_a_run):
     names = execute("docs/scores.md", after_a_run, after_a_run)
     assert set(names["record"]["scores"]) == {"fid", "precision", "recall"}
@@ -134,7 +139,7 @@ def test_notebook_runs(monkeypatch, tmp_path, tiny_npz):
 
 
 def test_every_python_block_is_run():
-    tested = {"README.md", "docs/runs.md", "docs/scores.md", "docs/extending.md"}
+    tested = {"README.md", *(f"docs/{n}.md" for n in ("runs", "scores", "extending", "devices"))}
     assert {name for name, blocks in BLOCKS.items() if blocks} == tested
 
 
