@@ -185,7 +185,7 @@ class GAN(keras.Model):
             self._update_generator(real, *self._draw(real, self.d_steps, of), of)
         self.step.assign_add(1)
         self._update_moving_average()
-        return self.get_metrics_result()
+        return self._logs()
 
     def _draw(self, real, k, labels=None):
         """Draws latents and a seed for update k of this step, and seeds dropout."""
@@ -288,7 +288,14 @@ class GAN(keras.Model):
         seed = seeds.fold(self.seed, seeds.TEST, batch, 1)
         _, *logits = self._discriminator_loss(real, fake, seed, labels, training=False)
         self._generator_loss(*logits)
-        return self.get_metrics_result()
+        return self._logs()
+
+    def _logs(self):
+        logs = self.get_metrics_result()
+        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            # Keras takes the mean over the workers along the first axis.
+            logs = {name: tf.reshape(value, [1]) for name, value in logs.items()}
+        return logs
 
     def _real(self, data):
         """The images of a batch, and its labels if the GAN is conditional, else None."""
