@@ -24,15 +24,13 @@ import pandas as pd
 import keras_gan  # and its callbacks at first use: a command's peak memory includes this process's
 from benchmarks.common import ROOT, build, markdown
 from keras_gan import data
-from keras_gan.backend import configure_tensorflow, keras, strategy, tf
+from keras_gan.backend import configure_tensorflow, keras, tf
 
 OPTIONS = {
     "default": {},
     "`--precision=mixed_bfloat16`": {"precision": "mixed_bfloat16"},
     "`--precision=mixed_float16`": {"precision": "mixed_float16"},
-    "`--jit_compile`": {"jit_compile": True},
     "`--steps_per_execution=1`": {"steps_per_execution": 1},
-    "`--strategy=mirrored`, one replica": {"steps_per_execution": 1, "strategy": "mirrored"},
 }
 ROUNDS, SECONDS = 5, 8  # the seconds are of each way, each round
 LOSSES = {"dcgan": "lsgan", "mlp": "non_saturating", "maxout": "non_saturating"}
@@ -56,8 +54,7 @@ def seconds(function, *arguments):
 def default(arch, images=None, **settings):
     """A GAN as `train.py` makes it, its batches, their size, and the function fit(steps)."""
     images = data.load().images if images is None else images
-    with strategy(settings.get("strategy", "none")).scope():
-        gan, images, config = build(images, {"arch": arch, "loss": LOSSES[arch], **settings})
+    gan, images, config = build(images, {"arch": arch, "loss": LOSSES[arch], **settings})
     stream = data.batches(images, config.batch_size)
 
     def fit(steps):
@@ -124,11 +121,13 @@ def compare(arch):
 
 def options(arch="dcgan"):
     """A row for each of the options: images per second, and its median ratio to the default."""
-    fits = {name: default(arch, **settings)[2:] for name, settings in OPTIONS.items()}
-    for _, fit in fits.values():
-        fit(24)  # traces and warms up
-    count = max(8, int(24 * SECONDS / seconds(fits["default"][1], 24) / 8) * 8)
-    rounds = [[count * n / seconds(fit, count) for n, fit in fits.values()] for _ in range(ROUNDS)]
+    ways = []
+    for settings in OPTIONS.values():
+        *_, batch_size, fit = default(arch, **settings)
+        fit(8)  # traces and warms up
+        steps = max(8, int(SECONDS / seconds(fit, 8)) * 8)
+        ways.append((fit, steps, steps * batch_size))
+    rounds = [[images / seconds(fit, steps) for fit, steps, images in ways] for _ in range(ROUNDS)]
     for name, rates in zip(OPTIONS, np.transpose(rounds), strict=True):
         ratio = np.median(rates / np.transpose(rounds)[0])
         yield {arch: name, "img/s": f"{np.median(rates):,.0f}", "ratio": f"{ratio:.2f}"}

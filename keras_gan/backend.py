@@ -7,6 +7,8 @@ DATASETS must not wait seconds for TensorFlow.
 import importlib
 import os
 
+from keras_gan import InputError
+
 
 class _Lazy:
     def __init__(self, name):
@@ -24,20 +26,27 @@ def strategy(name=None):
     """The `tf.distribute.Strategy` of a name of `--strategy`.
 
     "mirrored" has a replica on each GPU, or without any on each logical CPU device; "none" has one.
+    "multi_worker" is one over several processes, which the environment variable TF_CONFIG names.
     None: mirrored if there are several GPUs.
     """
+    if name == "multi_worker":
+        if "TF_CONFIG" not in os.environ:
+            advice = "TF_CONFIG is not set: see docs/devices.md"
+            raise InputError(f"--strategy=multi_worker: {advice}.")
+        return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if name == "mirrored" or (name is None and len(gpus) > 1):
         devices = gpus or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+        if len(devices) > 1:  # a strategy of one replica would cost a sixth of the speed
+            return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
 
 
-def configure_tensorflow():
+def configure_tensorflow(deterministic=True):
     """Sets TensorFlow up for training; call it before TensorFlow computes anything.
 
     An operation gets half the cores, unless TF_NUM_INTRAOP_THREADS says otherwise. Without a GPU,
-    operations are deterministic: equal runs end with equal bits.
+    operations are deterministic: equal runs end with equal bits. XLA can't be used then.
     """
     # D on real and D on generated images do not depend on each other. Side by side, on half the
     # cores each, they train up to 30 % faster than one after the other (docs/benchmarks.md).
@@ -45,6 +54,6 @@ def configure_tensorflow():
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores // 2)))
     # On a CPU this costs nothing that we could measure. On a GPU it would turn XLA off: there it
     # is the user's choice, by TF_DETERMINISTIC_OPS=1.
-    if not tf.config.list_physical_devices("GPU"):
+    if deterministic and not tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
         tf.random.set_seed(0)  # without one, `fit` could not shuffle an array any more

@@ -4,6 +4,7 @@ Each may depend on those before it: `in_order` sorts them. Keras' own `TensorBoa
 `EarlyStopping` do the rest.
 """
 
+import contextlib
 import math
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from keras_gan.checkpoint import Checkpoint, StopOnSignal, diverged, require_sou
 from keras_gan.evaluation import PAIRS, Samples, default_network, scores
 from keras_gan.images import to_uint8, write_grid
 from keras_gan.plots import draw_curves
+from keras_gan.replicas import is_chief, of_chief
 from keras_gan.report import write_report
 
 MAX_GRID = 2048
@@ -73,11 +75,12 @@ class _Distance(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every == 0:
-            images = self.model.generate(self.num_images, seed=self.seed)
-            try:
-                logs[self.name] = self.distance(images)
-            except InputError:
-                logs[self.name] = math.inf
+            strategy, value = self.model.distribute_strategy, math.inf
+            if is_chief(strategy):
+                images = self.model.generate(self.num_images, seed=self.seed)
+                with contextlib.suppress(InputError):
+                    value = self.distance(images)
+            logs[self.name] = of_chief(strategy, value)
 
 
 class FrechetDistance(_Distance):

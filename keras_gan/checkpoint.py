@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gan import InputError, files
+from keras_gan.replicas import is_chief, of_chief
 
 SCORES = ("fid", "swd")  # what tells the best epoch: the first of them that is in its logs
 # With larger trained weights the layers saturate, and no later step mends that.
@@ -49,7 +50,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._seconds = tf.Variable(0.0, dtype=tf.float64)
         self._fid = tf.Variable(math.inf, dtype=tf.float64)  # the lowest score so far
         # The sums of the metrics over the steps done.
-        self._sums = [tf.Variable(variable) for variable in _metrics(model)]
+        self._sums = [tf.Variable(tf.zeros(v.shape, v.dtype)) for v in _metrics(model)]
         self._required = {"model": model, "epoch": self._epoch, "seconds": self._seconds}
         self._optional = {"steps": self._steps, "sums": self._sums}  # not in a state of version 0.2
         state = {**self._required, **self._optional, "fid": self._fid}
@@ -133,6 +134,12 @@ class Checkpoint(keras.callbacks.Callback):
         self._seconds.assign_add(now - self._clock)
         self._clock = self._saved = now
         require_sound(self.model)
+        if is_chief(self.model.distribute_strategy):
+            self._write(path, max_to_keep)
+        of_chief(self.model.distribute_strategy)  # other workers wait until it can be read
+        return path
+
+    def _write(self, path, max_to_keep):
         if not path.parent.is_dir():  # TensorFlow would make it again
             raise FileNotFoundError(None, "was deleted while the training ran", str(path.parent))
         with files.scratch(path) as temporary:
@@ -148,7 +155,6 @@ class Checkpoint(keras.callbacks.Callback):
             # .index last: as long as it is there, a later call deletes what an interrupted one left
             for file in _files(old):
                 files.remove(file)
-        return path
 
 
 def _metrics(model):

@@ -129,8 +129,9 @@ class Config:
     )
     strategy: str | None = _option(
         None,
-        "mirrored: each GPU computes a part of every batch (default: if there are several GPUs).",
-        choices=("none", "mirrored"),
+        "mirrored: each GPU computes a part of every batch (default: if there are several GPUs); "
+        "multi_worker: each of several processes, named by TF_CONFIG.",
+        choices=("none", "mirrored", "multi_worker"),
     )
     jit_compile: bool | None = _option(None, "Use XLA (default: on a GPU).")
     steps_per_execution: int | None = _option(
@@ -235,10 +236,11 @@ class Config:
 
 
 def _conditional(architecture, latent, classes):
-    """The defaults of the latents: as many normal numbers as otherwise, and one for each class."""
+    """The defaults of the latents: normal numbers, and one for each class."""
     if classes is None:
         raise InputError("--conditional: the images have no labels 0, 1, 2, ...")
     if latent not in (None, "categorical"):
         raise InputError(f"--latent={latent}: expected categorical with --conditional.")
     normal = architecture.latent_dim - CATEGORIES * (architecture.latent == "categorical")
+    normal = architecture.conditional_dim or normal
     return {"latent": "categorical", "latent_dim": normal + classes}

@@ -1,6 +1,7 @@
 """`GAN`: a generator and a discriminator trained against each other by `model.fit`."""
 
 import copy
+import types
 
 import keras
 import numpy as np
@@ -73,8 +74,7 @@ class GAN(keras.Model):
             self.ema_generator.trainable = False
         options = {"trainable": False, "aggregation": "only_first_replica", "name": "step"}
         self.step = self.add_weight((), dtype="int64", **options)  # training steps done
-        names = ("d_loss", "g_loss", "d_real", "d_fake")
-        self._means = {name: keras.metrics.Mean(name) for name in names}
+        self._make_metrics("d_loss", "g_loss", "d_real", "d_fake")
         self.built = True
 
     def compile(
@@ -143,9 +143,8 @@ class GAN(keras.Model):
         self.g_optimizer.build(self.generator.trainable_variables)
         self.d_optimizer.build(self.discriminator.trainable_variables)
         self.adversarial_loss = loss
-        self._means.pop("value", None)
-        if loss.value(tf.zeros([1, 1]), tf.zeros([1, 1])) is not None:
-            self._means["value"] = keras.metrics.Mean("value")
+        has_value = loss.value(tf.zeros([1, 1]), tf.zeros([1, 1])) is not None
+        self._make_metrics("d_loss", "g_loss", "d_real", "d_fake", *["value"] * has_value)
         self.penalty = penalty
         self.d_steps = d_steps
         self.simultaneous = simultaneous
@@ -160,6 +159,11 @@ class GAN(keras.Model):
     def sampler(self):
         """The network of `generate` and `export`: the moving average if there is one."""
         return self.ema_generator or self.generator
+
+    def _make_metrics(self, *names):
+        # In a dict Keras and TensorFlow would track them. Then they were a part of each state, and
+        # of several workers no one could write a state alone: a metric is the sum over all of them.
+        self._means = types.MappingProxyType({name: keras.metrics.Mean(name) for name in names})
 
     @property
     def metrics(self):

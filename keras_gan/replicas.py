@@ -24,3 +24,27 @@ def mean(x):
     if context is None or context.num_replicas_in_sync == 1:
         return x
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, x)
+
+
+def several_workers(strategy):
+    """Whether a strategy is one of several processes."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def is_chief(strategy):
+    """Whether this process is the one that writes files."""
+    if not several_workers(strategy):
+        return True
+    resolver = strategy.cluster_resolver
+    first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
+    return (resolver.task_type, resolver.task_id) == (first, 0)
+
+
+def of_chief(strategy, value=0.0):
+    """The chief's number, in all processes: a float. Each waits until all have called it."""
+    if not several_workers(strategy):
+        return value
+    mine = value if is_chief(strategy) else 0.0
+    parts = strategy.run(lambda: tf.constant(mine, tf.float64))
+    total = strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
+    return float(total) / len(strategy.experimental_local_results(parts))

@@ -1,5 +1,6 @@
 """`run(config)`: what `python train.py` does: train or resume in a run directory, and export."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import math
@@ -7,10 +8,10 @@ import sys
 
 import numpy as np
 
-from keras_gan import InputError, data
-from keras_gan.backend import configure_tensorflow, keras, strategy
+from keras_gan import InputError, data, replicas
+from keras_gan.backend import configure_tensorflow, keras, strategy, tf
 from keras_gan.config import STEPS_PER_EXECUTION, Config
-from keras_gan.files import read_history
+from keras_gan.files import first_line, read_history
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES, projection
 from keras_gan.run_directory import RunDirectory, read_record
@@ -37,6 +38,10 @@ def run(config, on_checked=lambda: None):
     """
     if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise InputError("--tensorboard: it is not installed: pip install tensorboard.")
+    if config.strategy == "multi_worker" and config.max_minutes:
+        raise InputError(
+            "--max_minutes: not with multi_worker, whose clocks differ: give --epochs."
+        )
     options = {name: getattr(config, name) for name in data.PICTURE_OPTIONS}
     source = data.load(config.dataset, config.data_path, **options)
     architecture = ARCHITECTURES[config.arch].for_images(*source.images.shape)
@@ -50,36 +55,68 @@ def run(config, on_checked=lambda: None):
     directory = RunDirectory(config.model_dir or default)
     directory.check(config, record)  # before TensorFlow takes seconds to be imported
     on_checked()
-    configure_tensorflow()
-    from keras_gan.callbacks import Checkpoint
-
+    configure_tensorflow(deterministic=not config.jit_compile)
     devices = strategy(config.strategy)
     if config.batch_size % devices.num_replicas_in_sync:
         expected = f"expected a multiple of {devices.num_replicas_in_sync}, the number of replicas"
         raise InputError(f"--batch_size={config.batch_size}: {expected}.")
     with devices.scope():
         gan = build(config, source.images, architecture, classes)
-    with directory.lock():
-        resumes = directory.check(config, record)  # another process may have been there
-        checkpoint = Checkpoint(gan, directory.checkpoints, save_minutes=config.save_minutes)
-        restored = resumes and _resume(config, directory, checkpoint)
-        if config.init_from and not restored:
-            transfer(load(config.init_from), gan)
-        if not resumes:
-            directory.clear()
-            what = f"{config.arch} with {config.loss} on {source.name}"
-            print(f"Training {what}, into {directory.path}.")
-        if not _finished(config, checkpoint):
-            directory.write_config(config, record)
-            _fit(gan, source, config, directory, checkpoint)
-        if _export(gan, directory, checkpoint):
-            print(f"Done. Now: python sample.py --model_dir={directory.path} --output=samples.png")
+    try:
+        if replicas.is_chief(devices):
+            with directory.lock():
+                _run(gan, source, config, directory, record)
         else:
-            more = "--epochs or --max_minutes" if config.max_minutes else "--epochs"
-            done = f"{checkpoint.epoch} epochs, {checkpoint.seconds / 60:.1f} minutes"
-            advice = f"To train on, give more {more}; to start afresh, --overwrite"
-            print(f"{directory.path} is finished: {done}. {advice}.")
+            replicas.of_chief(devices)  # waits until the directory is ready
+            _assist(gan, source, config, directory)
+    except tf.errors.OpError as error:
+        if not replicas.several_workers(devices):
+            raise
+        advice = "start all workers again: they go on from the last state"
+        raise InputError(f"A worker is missing ({first_line(error)}): {advice}.") from error
     return directory.path
+
+
+def _assist(gan, source, config, directory):
+    """Trains in a worker that is not the chief. It reads the run directory, and writes nothing."""
+    from keras_gan.callbacks import Checkpoint
+
+    checkpoint = Checkpoint(gan, directory.checkpoints)
+    if not checkpoint.restore() and config.init_from:
+        transfer(load(config.init_from), gan)
+    if not _finished(config, checkpoint):
+        _fit(gan, source, config, directory, checkpoint)
+
+
+def _run(gan, source, config, directory, record):
+    """Trains and exports: in the only process, or in the chief of several workers."""
+    from keras_gan.callbacks import Checkpoint
+
+    resumes = directory.check(config, record)  # another process may have been there
+    # Several workers save at the same step: a clock of their own would differ.
+    several = replicas.several_workers(gan.distribute_strategy)
+    minutes = math.inf if several else config.save_minutes
+    checkpoint = Checkpoint(gan, directory.checkpoints, save_minutes=minutes)
+    restored = resumes and _resume(config, directory, checkpoint)
+    if config.init_from and not restored:
+        transfer(load(config.init_from), gan)
+    if not resumes:
+        directory.clear()
+        what = f"{config.arch} with {config.loss} on {source.name}"
+        print(f"Training {what}, into {directory.path}.")
+    finished = _finished(config, checkpoint)
+    if not finished:
+        directory.write_config(config, record)
+    replicas.of_chief(gan.distribute_strategy)  # the other workers wait for it
+    if not finished:
+        _fit(gan, source, config, directory, checkpoint)
+    if _export(gan, directory, checkpoint):
+        print(f"Done. Now: python sample.py --model_dir={directory.path} --output=samples.png")
+    else:
+        more = "--epochs or --max_minutes" if config.max_minutes else "--epochs"
+        done = f"{checkpoint.epoch} epochs, {checkpoint.seconds / 60:.1f} minutes"
+        advice = f"To train on, give more {more}; to start afresh, --overwrite"
+        print(f"{directory.path} is finished: {done}. {advice}.")
 
 
 def build(config, images, architecture=None, classes=None):
@@ -211,16 +248,19 @@ def _seconds_left(config, checkpoint):
 def _fit(gan, source, config, directory, checkpoint):
     from keras_gan import callbacks
 
-    stop = callbacks.StopOnSignal(checkpoint)
-    chosen = [
-        callbacks.TerminateOnNonFinite(),
-        callbacks.History(directory.history),
-        callbacks.Curves(directory.history, directory.curves),
-        callbacks.SampleGrid(directory.samples),
-        callbacks.Report(directory),
-        checkpoint,
-        stop,
-    ]
+    chief = replicas.is_chief(gan.distribute_strategy)
+    chosen = [callbacks.TerminateOnNonFinite(), checkpoint]
+    if chief:
+        chosen += [
+            callbacks.History(directory.history),
+            callbacks.Curves(directory.history, directory.curves),
+            callbacks.SampleGrid(directory.samples),
+            callbacks.Report(directory),
+        ]
+    stop = contextlib.nullcontext()
+    if not replicas.several_workers(gan.distribute_strategy):  # a signal reaches one of them
+        stop = callbacks.StopOnSignal(checkpoint)
+        chosen.append(stop)
     if config.fid_every:
         for distance in (callbacks.FrechetDistance, callbacks.SlicedWasserstein):
             try:
@@ -228,7 +268,7 @@ def _fit(gan, source, config, directory, checkpoint):
                 break
             except InputError as error:
                 print(f"Training without {distance.name}. {error}")
-    if config.tensorboard:
+    if config.tensorboard and chief:
         chosen.append(keras.callbacks.TensorBoard(str(directory.logs)))
     order = {"seed": config.seed, "minibatches": config.d_steps, "mirror": config.mirror}
     order["labels"] = source.labels
@@ -245,7 +285,7 @@ def _fit(gan, source, config, directory, checkpoint):
                 initial_epoch=checkpoint.epoch,
                 steps_per_epoch=config.steps_per_epoch - checkpoint.steps,
                 shuffle=False,
-                verbose=1 if sys.stdout.isatty() else 2,
+                verbose=0 if not chief else 1 if sys.stdout.isatty() else 2,
                 callbacks=callbacks.in_order([*chosen, limit]),
             )
 

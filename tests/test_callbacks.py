@@ -333,7 +333,7 @@ def test_distance_stands_in_the_logs(tmp_path):
     later = [row["seconds"] for row in files.read_history(history)]
     assert later[:3] == seconds[1:4]  # and on from there
     assert np.all(np.diff(later) > 0)
-    assert picture(tmp_path / "curves.png").shape[:2] == (400, 1500)
+    assert picture(tmp_path / "curves.png").shape[:2] == (400, 2000)  # V(D, G), too
 
 
 @pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")
@@ -614,7 +614,7 @@ def test_sliced_distance_stands_in_the_logs_and_tells_the_best(tmp_path):
     assert [path.name for path in (tmp_path / "checkpoints/best").glob("*.index")] == [
         f"ckpt-{best}.index"
     ]
-    assert picture(tmp_path / "curves.png").shape[:2] == (400, 1500)
+    assert picture(tmp_path / "curves.png").shape[:2] == (400, 2000)  # V(D, G), too
 
 
 def test_sliced_distance_needs_images_of_the_models_shape():

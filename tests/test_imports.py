@@ -57,17 +57,19 @@ ALLOWED = {
     "report": {
         "commands", "config", "files", "images", "networks", "plots", "run_directory",
     },
-    "checkpoint": {"files"},
+    "checkpoint": {"files", "replicas"},
     "callbacks": {
-        "checkpoint", "evaluation", "evaluation.scores", "files", "images", "plots", "report",
+        "checkpoint", "evaluation", "evaluation.scores", "files", "images", "plots", "replicas",
+        "report",
     },
     "training": {
         "backend", "callbacks", "config", "data", "files", "layers", "losses", "model", "networks",
-        "run_directory",
+        "replicas", "run_directory",
     },
     "evaluate": {
         "commands", "data", "files", "evaluation", "evaluation.network", "report", "run_directory",
     },
+    "launch": {"commands"},
     "train.py": {"commands", "config", "networks", "training"},
     "sample.py": {
         "commands", "data.pictures", "data.readers", "export", "files", "images", "latents",

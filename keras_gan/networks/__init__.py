@@ -63,6 +63,7 @@ class Architecture:
     penalties: dict[str, GradientPenalty] = dataclasses.field(default_factory=dict)
     regularizers: dict[str, dict] = dataclasses.field(default_factory=dict)
     latent: str = "normal"  # a key of keras_gan.seeds.LATENTS
+    conditional_dim: int | None = None  # of a latent besides its classes; None: as without them
     initialize: Callable | None = None  # (generator, images uint8): sets initial weights from them
     sizes: Callable | None = None  # (height, width) -> the fields that depend on the images' size
 
@@ -110,6 +111,7 @@ ARCHITECTURES = {
         # With normal numbers alone, G also draws images between two digits, which are no digits.
         latent="categorical",
         latent_dim=74,
+        conditional_dim=128,
         channels=dcgan.CHANNELS,
         g_lr=2e-3,
         ema_decay=0.999,

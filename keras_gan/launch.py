@@ -1,0 +1,63 @@
+"""Starts several workers of one training on this machine, to try `--strategy=multi_worker` out.
+
+python -m keras_gan.launch --workers=2 -- --arch=dcgan --loss=lsgan
+
+What follows `--` are flags of train.py. If one worker fails, all are ended.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from absl import flags
+
+from keras_gan import InputError, commands
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    flags.DEFINE_integer("workers", 2, "How many processes.", lower_bound=1)
+
+
+def free_ports(count):
+    """Ports of localhost that no process listens on."""
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def main(train_flags):
+    if not os.path.exists("train.py"):
+        raise InputError("There is no train.py here: start this in the folder that holds it.")
+    cluster = {"worker": [f"localhost:{port}" for port in free_ports(FLAGS.workers)]}
+    workers = []
+    for index in range(FLAGS.workers):
+        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        command = [sys.executable, "train.py", "--strategy=multi_worker", *train_flags]
+        environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
+        workers.append(subprocess.Popen(command, env=environment))
+    try:
+        while any(worker.poll() is None for worker in workers):
+            if failed := [i for i, worker in enumerate(workers) if worker.poll()]:
+                status = workers[failed[0]].returncode
+                raise InputError(f"Worker {failed[0]} ended with status {status}.")
+            time.sleep(0.2)
+        if failed := [i for i, worker in enumerate(workers) if worker.returncode]:
+            raise InputError(
+                f"Worker {failed[0]} ended with status {workers[failed[0]].returncode}."
+            )
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.start(main, operands=True)
