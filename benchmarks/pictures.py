@@ -1,10 +1,12 @@
-"""Makes the pictures of the README from a finished run with the default settings.
+"""Makes the pictures of the pages from finished runs.
 
 python train.py --arch=dcgan --loss=lsgan
-python -m benchmarks.pictures [RUN_DIRECTORY]
+python train.py --steps_per_epoch=150 --epochs=50 --fid_every=0 --model_dir=runs/film
+python -m benchmarks.pictures [RUN_DIRECTORY] [RUN_DIRECTORY]
 
-docs/dcgan-lsgan.png is the last grid of 64 samples at twice its size, docs/epochs.png the first 16
-samples of every epoch, a row each, and docs/curves.png the run's curves.
+docs/dcgan-lsgan.png is the last grid of 64 samples of the first run at twice its size,
+docs/curves.png its curves; docs/training.gif is the second run as a film; docs/conditional.png is
+drawn by the generator that comes with the package.
 """
 
 import shutil
@@ -14,20 +16,28 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from keras_gan import images, report
+from keras_gan.export import PRETRAINED, SavedGenerator
 from keras_gan.run_directory import RunDirectory
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-ROWS = 8  # of a grid
+WIDE = 16  # digits of each class
 
 
-def main(directory="runs/mnist-dcgan-lsgan"):
-    run = RunDirectory(directory)
-    grids = [np.asarray(Image.open(path)) for path in sorted(run.samples.glob("epoch-*.png"))]
-    first_16 = [np.concatenate(np.split(grid, ROWS)[:2], axis=1) for grid in grids]
-    for name, pixels in (("dcgan-lsgan", grids[-1]), ("epochs", np.concatenate(first_16))):
-        twice = np.kron(pixels, np.ones([2, 2], np.uint8))
-        Image.fromarray(twice).save(DOCS / f"{name}.png", optimize=True)
+def twice(name, pixels):
+    """Writes grey pixels [H, W] at twice their size."""
+    image = Image.fromarray(np.kron(pixels, np.ones([2, 2], np.uint8)))
+    image.save(DOCS / name, optimize=True)
+
+
+def main(default="runs/mnist-dcgan-lsgan", film="runs/film"):
+    run = RunDirectory(default)
+    twice("dcgan-lsgan.png", np.asarray(Image.open(max(run.samples.glob("epoch-*.png")))))
     shutil.copy(run.curves, DOCS / "curves.png")
+    report.film(film, DOCS / "training.gif")
+    generator = SavedGenerator(PRETRAINED["mnist"])
+    rows = [generator.latents(WIDE, 0, [label]) for label in range(10)]
+    twice("conditional.png", images.grid(generator.images(np.concatenate(rows)), WIDE)[..., 0])
 
 
 if __name__ == "__main__":

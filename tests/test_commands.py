@@ -503,6 +503,7 @@ def test_projection_beside_the_original(run_dir, command, tmp_path):
     assert picture(tmp_path / "pair.png").shape == (28, 56)
 
 
+@pytest.mark.slow
 def test_other_formats(run_dir, command, tmp_path):
     """A generator as ONNX and as LiteRT draws what the SavedModel draws."""
     model = tf.saved_model.load(str(run_dir / "export"))

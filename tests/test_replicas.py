@@ -76,9 +76,14 @@ def differences(combinations, optimizer="sgd", devices=DEVICES):
     return {name: float(value) for name, value in found.items()}
 
 
-@pytest.mark.parametrize("half", [0, 1])
-def test_two_devices_do_what_one_does(half):
-    some = dict(list(COMBINATIONS.items())[half::2])
+FAST = ("both at once", "the mean logit", "labels")
+
+
+@pytest.mark.parametrize(
+    "names", [FAST, pytest.param(tuple(COMBINATIONS.keys() - FAST), marks=pytest.mark.slow)]
+)
+def test_two_devices_do_what_one_does(names):
+    some = {name: COMBINATIONS[name] for name in names}
     kind, text, *_ = forks.call(differences, some, timeout=300)
     assert kind is dict, text
     found = eval(text)
@@ -125,6 +130,7 @@ def run_and_resume(folder, devices, batch_size):
     return drawn, int(states[0].step)
 
 
+@pytest.mark.slow
 def test_a_run_on_two_devices_is_resumed(tmp_path):
     kind, text, *_ = forks.call(run_and_resume, str(tmp_path), DEVICES, 8, timeout=300)
     assert (kind, text) == (tuple, "([True, True], 8)")
@@ -150,6 +156,7 @@ def uneven_batch():
     gan.fit(tf.data.Dataset.from_tensor_slices(np.zeros([7, 1], np.float32)).batch(4), verbose=0)
 
 
+@pytest.mark.slow
 def test_an_uneven_batch_is_an_error():
     kind, text, *_ = forks.call(uneven_batch, timeout=300)
     assert "The replicas have batches of different sizes" in text, kind

@@ -201,7 +201,11 @@ def test_init_from_other_layers(conditional_run):
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("options", [{}, {"conditional": True, "spectral_norm": True}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, pytest.param({"conditional": True, "spectral_norm": True}, marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_mixed_precision(arch, precision, options, digits):
     config = Config(arch=arch, batch_size=8, precision=precision, **options)
     config = config.resolve(500, classes=10)

@@ -261,7 +261,7 @@ COMMANDS = {
         ],
         [*TRAINED, "--flagfile", "--verbosity", "--help", "--no", "--nospectral_norm"],
     ),
-    "sample.py": (["--model_dir=export", "--num_images=4"], [*DRAWN, "--interpolate"]),
+    "sample.py": (["--model_dir=export", "--num_images=4"], [*DRAWN, "--interpolate", "--label"]),
     "keras_gan/evaluate.py": (
         ["--images=real.npy", "--data_path=real.npz", "--metrics=noise"],
         SCORED,
