@@ -267,7 +267,7 @@ def test_labels_that_are_no_classes(labels):
 
 
 def test_resolve_gives_each_class_a_number():
-    for arch, normal in (("dcgan", 64), ("mlp", 16), ("maxout", 100)):
+    for arch, normal in (("dcgan", 128), ("mlp", 16), ("maxout", 100)):
         config = Config(arch=arch, conditional=True).resolve(1000, classes=7)
         assert (config.latent, config.latent_dim) == ("categorical", normal + 7)
     with pytest.raises(InputError, match="--latent=uniform: expected categorical"):

@@ -179,7 +179,7 @@ def test_lines_are_short(name):
 @pytest.fixture(scope="module")
 def flags(command):
     """The flags of the commands, and the switches `--no...`."""
-    modules = ("evaluate", "export", "report")
+    modules = ("evaluate", "export", "launch", "report")
     scripts = [["train.py"], ["sample.py"], *(["-m", f"keras_gan.{name}"] for name in modules)]
     helps = "".join(command(*script, "--help").stdout for script in scripts)
     found = re.findall(r"^ +--(\[no\])?(\w+):", helps, re.MULTILINE)
