@@ -1,6 +1,7 @@
 """Several processes on this machine compute what one does; files are written by one of them."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 from keras_gan import training
+from keras_gan.launch import free_ports
 
 pytestmark = pytest.mark.slow
 SMALL = ("--arch=mlp", "--batch_size=8", "--steps_per_epoch=8", "--steps_per_execution=1")
@@ -88,6 +90,36 @@ def test_a_killed_worker_ends_all_and_they_go_on(place, tiny_npz, tmp_path):
     assert process.returncode == 0, output
     assert [row["epoch"] for row in history(run)] == list(range(len(history(run))))
     assert not list(run.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("number", "place"), [(signal.SIGKILL, 0), (signal.SIGKILL, 1), (signal.SIGSTOP, 1)], ids=str
+)
+def test_without_one_worker_the_other_ends_with_a_line(number, place, tiny_npz, tmp_path):
+    """Each started by hand: nobody ends them but TensorFlow."""
+    cluster = {"worker": [f"localhost:{port}" for port in free_ports(2)]}
+    flags = (f"--data_path={tiny_npz}", "--epochs=9999", f"--model_dir={tmp_path / 'run'}")
+    workers = []
+    for index in range(2):
+        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        command = [sys.executable, "train.py", *SMALL, *flags, "--strategy=multi_worker"]
+        options = {"env": {**os.environ, "TF_CONFIG": json.dumps(task)}, "cwd": ROOT}
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        workers.append(subprocess.Popen([*command, "--fid_every=0"], **options, **pipes))
+    begin = time.monotonic()
+    try:
+        while not (tmp_path / "run/history.csv").exists() and time.monotonic() < begin + 120:
+            time.sleep(0.05)
+        workers[place].send_signal(number)
+        other = workers[1 - place]
+        _, errors = other.communicate(timeout=60)
+        assert other.returncode == 1
+        assert "train.py: A worker is missing (" in errors
+        assert "Traceback" not in errors
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
 
 
 def test_workers_without_a_cluster(command, tiny_npz, tmp_path):
