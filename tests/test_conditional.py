@@ -1,6 +1,7 @@
 """A GAN of which one can ask for a class: from the labels of the data to the command."""
 
 import dataclasses
+import hashlib
 import json
 
 import keras
@@ -13,8 +14,8 @@ from PIL import Image
 from keras_gan import GAN, InputError, callbacks, data, layers, seeds, training
 from keras_gan.config import Config
 from keras_gan.data import readers
-from keras_gan.evaluation import FeatureNetwork, Reference, Samples, evaluate
-from keras_gan.export import SavedGenerator
+from keras_gan.evaluation import FeatureNetwork, Reference, Samples, default_network, evaluate
+from keras_gan.export import PRETRAINED, SavedGenerator
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES, projection
 from keras_gan.penalties import PENALTIES, R1
@@ -355,3 +356,29 @@ def test_commands(command, tiny_npz, tmp_path):
     done = command("train.py", *flags[:-1])
     assert "holds a run with" in done.stderr
     assert "--conditional=True" in done.stderr
+
+
+# The generator that comes with the package
+
+
+def test_the_pretrained_generator_draws_what_is_asked_for(command, tmp_path):
+    folder = PRETRAINED["mnist"]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 1_000_000
+    record = json.loads((folder / "assets.extra/run.json").read_text())["sha256"]
+    found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in record}
+    assert found == record
+    assert {"saved_model.pb", "variables/variables.data-00000-of-00001"} <= record.keys()
+    scores = json.loads((folder / "evaluation.json").read_text())["scores"]
+    assert scores["accuracy"]["model"] > 0.985
+    output = tmp_path / "x.npy"
+    flags = ("--pretrained=mnist", "--label=7,2", "--num_images=200", f"--output={output}")
+    done = command("sample.py", *flags)
+    assert done.returncode == 0, done.stderr
+    read = np.argmax(default_network()(np.load(output))["probabilities"], axis=1)
+    assert np.mean(read == [7, 2] * 100) > 0.95
+    done = command("sample.py", "--pretrained=mnist", f"--model_dir={tmp_path}")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "sample.py: Give either --pretrained or --model_dir.\n",
+    )
