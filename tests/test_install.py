@@ -31,3 +31,10 @@ def test_installed_package_works_without_the_checkout(tmp_path):
     flags = ("--images=x.npy", "--data_path=digits.npz", "--metrics=fid")
     assert "features of mnist-cnn-v1" in run("-m", "keras_gan.evaluate", *flags)
     assert (tmp_path / "evaluation.json").exists()
+    code = """
+from keras_gan import report
+from keras_gan.export import PRETRAINED, SavedGenerator
+generator = SavedGenerator(PRETRAINED["mnist"])
+print(report.TEMPLATE.exists(), generator.images(generator.latents(2, 0, [7])).shape)
+"""
+    assert "True (2, 28, 28, 1)" in run("-c", code)
