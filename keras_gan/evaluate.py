@@ -105,9 +105,8 @@ def main():
     record["seconds"] = round(time.monotonic() - begin, 1)
     files.write_json(path, record)
     print(f"{record['seconds']} s. Written: {path}")
-    directory = RunDirectory(FLAGS.model_dir or path.parent)
-    if FLAGS.model_dir and directory.config.exists():
-        write_report([directory.path], directory.report)
+    if FLAGS.model_dir and (run := RunDirectory(FLAGS.model_dir)).report.exists():
+        write_report([run.path], run.report)  # with the scores
 
 
 def print_table(record, reasons):

@@ -44,12 +44,16 @@ class Run:
         self.described = {**self.settings, **record["versions"], **record.get("machine", {})}
         self.described |= {f"images: {name}": value for name, value in self.dataset.items()}
         self.rows = files.read_history(self.directory.history)
-        self.grids = [*enumerate(sorted(self.directory.samples.glob("epoch-*.png")))]
-        self.grids = [(int(path.stem.removeprefix("epoch-")), path) for _, path in self.grids]
+        names = {
+            path: path.stem.removeprefix("epoch-") for path in self.directory.samples.glob("*")
+        }
+        self.grids = sorted((int(name), path) for path, name in names.items() if name.isdecimal())
         self.evaluations = {}
         for state, file in self.directory.evaluations.items():
-            if file.exists():
-                self.evaluations[state] = files.read_json(file)
+            damaged = ValueError, KeyError, TypeError, AttributeError
+            with contextlib.suppress(FileNotFoundError, *damaged):
+                record = files.read_json(file)
+                self.evaluations[state] = record["samples"]["epoch"], _score_rows(record["scores"])
 
     def overview(self):
         """A row of the table of runs: {column: value}."""
@@ -63,8 +67,9 @@ class Run:
             values = [row[name] for row in self.rows if name in row]
             if values:
                 row[f"{name} while training"] = np.nanmin([*values, math.inf])
-        scores = self.evaluations.get("last", {}).get("scores", {})
-        return row | {name: scores[name]["model"] for name in SCORES if name in scores}
+        _, scores = self.evaluations.get("last", (None, []))
+        model = {score["score"]: score.get("model") for score in scores}
+        return row | {name: model[name] for name in SCORES if name in model}
 
     def rate(self):
         """The median of the epochs' images per second, scoring included."""
@@ -181,12 +186,15 @@ def _films(runs):
 
 def _scores(run):
     sections = []
-    for state, evaluation in run.evaluations.items():
-        scores = {n: v for n, v in evaluation["scores"].items() if n != "class_histogram"}
-        rows = [{"score": name, **values} for name, values in scores.items()]
-        title = f"Scores of {run.name}: the {state} epoch, {evaluation['samples']['epoch']}"
-        sections.append(_section(title, _table(rows)))
+    for state, (epoch, rows) in run.evaluations.items():
+        sections.append(_section(f"Scores of {run.name}: the {state} epoch, {epoch}", _table(rows)))
     return "".join(sections)
+
+
+def _score_rows(scores):
+    """The rows of a table of scores. If it is no dict of dicts, all sorts of exceptions."""
+    scores = {name: values for name, values in scores.items() if name != "class_histogram"}
+    return [{"score": name, **values} for name, values in scores.items()]
 
 
 def _commands(run):

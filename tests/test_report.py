@@ -153,6 +153,17 @@ def test_many_epochs_stay_a_small_page(make_run, monkeypatch):
     assert re.findall(r"data-epoch=(\d+)", run.report.read_text()) == ["130"]
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"scores": 3}', '{"scores": {"fid": 1}}'])
+def test_a_damaged_evaluation_is_left_out(make_run, text):
+    run = make_run()
+    run.evaluations["last"].write_text(text)
+    (run.samples / "epoch-one.png").write_text("no picture, and of no epoch")
+    report.write_report([run.path], run.report)
+    page = Page(run.report)
+    assert "Scores of" not in page.text
+    assert len(page.links) == 3
+
+
 def test_a_run_without_epochs(make_run):
     run = make_run(epochs=0)
     report.write_report([run.path], run.report)
