@@ -21,7 +21,7 @@ import forks
 import pytest
 import tensorflow as tf
 
-from keras_gan import InputError
+from keras_gan import InputError, files
 from keras_gan.run_directory import find_export
 
 
@@ -209,7 +209,10 @@ def contents(directory, without=()):
             found[name] = variables(path)
         elif path.name == "run.json":
             found[name] = json.loads(path.read_text())["epoch"]
-        elif path.suffix in (".csv", ".png", ".json"):
+        elif path.suffix == ".csv":
+            rows = files.read_history(path)
+            found[name] = [{n: v for n, v in row.items() if n != "seconds"} for row in rows]
+        elif path.suffix in (".png", ".json"):
             found[name] = path.read_bytes()
         else:
             found[name] = path.stat().st_size if ".data-" in name else None
