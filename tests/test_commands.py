@@ -488,6 +488,7 @@ def test_a_walk_is_a_film_that_closes(run_dir, command, tmp_path):
     assert jumps[-1] <= max(jumps[:-1])
 
 
+@pytest.mark.slow
 def test_projection_beside_the_original(run_dir, command, tmp_path):
     flags = [f"--model_dir={run_dir}", "--num_images=2"]
     sample(command, *flags, "--seed=77", f"--output={tmp_path / 'x.npy'}")
@@ -610,6 +611,7 @@ def test_image_sizes_that_dcgan_cannot_make(command, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_networks_larger_than_the_memory(command, tmp_path):
     np.savez(tmp_path / "large.npz", x_train=np.zeros([2, 28, 2**18], np.uint8))
     flags = [f"--data_path={tmp_path / 'large.npz'}", "--latent_dim=65536", "--batch_size=1"]
@@ -681,6 +683,7 @@ def test_synthetic_fallback_trains_with_a_warning(command, tmp_path):
 # Pictures
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures(command, fresh_command, tmp_path):
     """From pictures of mixed sizes and modes to a grid, colour, a score, and back again."""
     from PIL import Image

@@ -200,7 +200,9 @@ def test_init_from_other_layers(conditional_run):
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     "options",
     [{}, pytest.param({"conditional": True, "spectral_norm": True}, marks=pytest.mark.slow)],

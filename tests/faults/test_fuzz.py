@@ -243,7 +243,7 @@ def test_mutated_models(write, read, tmp_path):
 WORDS = [
     "", "0", "-1", "1", "2", "5", "nan", "inf", "-inf", "1e999", "1e-320", "0.5", "0x10", "1e3",
     "true", "none", "2147483647", "2147483648", "9" * 30, "9" * 5000, "x", "~nobody/x", "\u00e9",
-    "a\nb", "a,b", "/dev/null", "/proc/self/mem", "/nowhere/x", ".", "[*?", "a" * 300, "%s{}", "-",
+    "a\nb", "a,b", "/dev/null", "/proc/self/mem", "/dev/null/x", ".", "[*?", "a" * 300, "%s{}", "-",
     "--", "\udcff", "x.png", "x.npy", "mlp", "wasserstein", "r1", "mnist", "best",
 ]  # fmt: skip
 TRAINED = [f"--{field.name}" for field in dataclasses.fields(Config)]

@@ -47,6 +47,7 @@ def open_files(samples):
     return min(sample.open_files for sample in samples)
 
 
+@pytest.mark.slow
 def test_memory_and_open_files_do_not_grow(tiny_npz, tmp_path):
     flags = (f"--data_path={tiny_npz}", "--steps_per_epoch=2", "--fid_every=10")
     samples = watch(tmp_path / "run", 20, 8, *flags)
