@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import forks
+import pytest
 
 
 class Sample(NamedTuple):
