@@ -72,7 +72,7 @@ def write_samples(generator, labels):
 
 
 def write_walk(generator, labels):
-    """A film in which each image of a grid visits the classes in turn, or stays in its one."""
+    """A film: each image of a grid visits several latents, or the classes of --label in turn."""
     stops = len(labels) if len(labels) > 1 else STOPS
     z = generator.latents(FLAGS.num_images * stops, FLAGS.seed, labels)
     loops = [latents.loop(part, STEPS) for part in np.split(z, FLAGS.num_images)]

@@ -12,12 +12,7 @@ from keras_gan.backend import tf
 def _uniform(images, seed, i, low, high, dtype=None):
     """One number for each image, [n, 1, 1, 1]; `i` tells the draws of a function apart."""
     seed = tf.random.experimental.stateless_fold_in(seed, i)
-
-    def draw(count):
-        shape = [count, 1, 1, 1]
-        return tf.random.stateless_uniform(shape, seed, low, high, dtype or images.dtype)
-
-    return replicas.rows(draw, tf.shape(images)[0])
+    return replicas.uniform(images, [1, 1, 1], seed, low, high, dtype)
 
 
 def color(images, seed):

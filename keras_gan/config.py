@@ -124,13 +124,13 @@ class Config:
     )
     precision: str = _setting(
         "float32",
-        "Of the layers' arithmetic; weights, losses and images are float32.",
+        "Of the layers' arithmetic. Weights, losses and images stay float32.",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     strategy: str | None = _option(
         None,
         "mirrored: each GPU computes a part of every batch (default: if there are several GPUs); "
-        "multi_worker: each of several processes, named by TF_CONFIG.",
+        "multi_worker: each of the processes that TF_CONFIG names.",
         choices=("none", "mirrored", "multi_worker"),
     )
     jit_compile: bool | None = _option(None, "Use XLA (default: on a GPU).")

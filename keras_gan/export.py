@@ -145,7 +145,7 @@ def convert(folder, path, format):
     """Writes the generator of a SavedModel as "onnx" or "litert", by Keras' exporters.
 
     Raises:
-        InputError: if a package is missing, or the exporter fails.
+        InputError: if a package is missing.
     """
     z = SavedGenerator(folder).latents(1, 0)
     inputs = keras.Input([z.shape[1]], name="z")
@@ -160,7 +160,7 @@ def convert(folder, path, format):
 
 def define_flags():
     commands.define_drawing_flags(num_images=None)
-    flags.DEFINE_enum("format", "onnx", tuple(FORMATS), "Of the file.")
+    flags.DEFINE_enum("format", "onnx", tuple(FORMATS), "Format of the file.")
     flags.DEFINE_string("output", "generator.onnx", "Where to write.")
 
 

@@ -42,7 +42,7 @@ def _unit(v):
 def loop(latents, steps):
     """A smooth walk through latents [n, d] and back to the first: float32 [n * steps, d].
 
-    From each latent to the next are `steps` latents. The walk is slow where it turns.
+    It takes `steps` latents from each one to the next, and slows down where it turns.
     """
     t = (1 - np.cos(np.pi * np.arange(steps) / steps)) / 2
     latents = np.asarray(latents)

@@ -43,15 +43,13 @@ def main(train_flags):
         environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
         workers.append(subprocess.Popen(command, env=environment))
     try:
-        while any(worker.poll() is None for worker in workers):
-            if failed := [i for i, worker in enumerate(workers) if worker.poll()]:
-                status = workers[failed[0]].returncode
-                raise InputError(f"Worker {failed[0]} ended with status {status}.")
+        statuses = [None]
+        while None in statuses:
             time.sleep(0.2)
-        if failed := [i for i, worker in enumerate(workers) if worker.returncode]:
-            raise InputError(
-                f"Worker {failed[0]} ended with status {workers[failed[0]].returncode}."
-            )
+            statuses = [worker.poll() for worker in workers]
+            for i, status in enumerate(statuses):
+                if status:
+                    raise InputError(f"Worker {i} ended with status {status}.")
     finally:
         for worker in workers:
             worker.kill()

@@ -161,8 +161,8 @@ class GAN(keras.Model):
         return self.ema_generator or self.generator
 
     def _make_metrics(self, *names):
-        # In a dict Keras and TensorFlow would track them. Then they were a part of each state, and
-        # of several workers no one could write a state alone: a metric is the sum over all of them.
+        # Keras and TensorFlow would track a dict, and save the metrics with each state. Reading a
+        # metric takes all workers, but the chief writes the states alone.
         self._means = types.MappingProxyType({name: keras.metrics.Mean(name) for name in names})
 
     @property

@@ -78,15 +78,6 @@ def _slope(discriminator, images):
     return logits, tf.reduce_sum(tf.square(gradient), axis=range(1, gradient.shape.rank))
 
 
-def _uniform(images, shape, seed):
-    """Numbers in [0, 1), [n, *shape] for n images."""
-
-    def draw(count):
-        return tf.random.stateless_uniform([count, *shape], seed, dtype=images.dtype)
-
-    return replicas.rows(draw, tf.shape(images)[0])
-
-
 @dataclasses.dataclass(frozen=True)
 class R1(GradientPenalty):
     """weight / 2 E[|grad D(x)|^2] on real images (Mescheder et al. 2018, equation 9)."""
@@ -120,7 +111,7 @@ class _UnitSlope(GradientPenalty):
 
     def __call__(self, discriminator, real, fake, seed):
         share_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-        share = _uniform(real, [1] * (real.shape.rank - 1), share_seed)
+        share = replicas.uniform(real, [1] * (real.shape.rank - 1), share_seed)
         other = tf.cast(self._other_ends(real, fake, seed), real.dtype)
         between = real + share * (other - real)
         _, square, _ = self._slope(discriminator, between)
@@ -154,7 +145,8 @@ class DRAGAN(_UnitSlope):
         # The variance of the whole batch, on any number of replicas.
         center = replicas.mean(tf.reduce_mean(real))
         variance = replicas.mean(tf.reduce_mean(tf.square(real - center)))
-        return real + 0.5 * tf.sqrt(variance) * _uniform(real, real.shape[1:], seed)
+        noise = replicas.uniform(real, real.shape[1:], seed)
+        return real + 0.5 * tf.sqrt(variance) * noise
 
 
 PENALTIES = {

@@ -25,6 +25,7 @@ class Panel:
     columns: dict[str, str]
     equilibrium: float | None = None  # where the generated images are like the real ones
     settings: dict = dataclasses.field(default_factory=dict)
+    second: tuple | None = None  # a second scale: its label, and the functions to it and back
 
     def measured(self, histories):
         """Whether any of the histories, {name: rows}, has one of the columns."""
@@ -54,11 +55,9 @@ class Panel:
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter("")
-        if "value" in self.columns:  # Goodfellow et al. 2014, theorem 1
-            divergence = lambda v: (v + math.log(4)) / 2, lambda d: 2 * d - math.log(4)
-            axes.secondary_yaxis("right", functions=divergence).set_ylabel(
-                "Jensen-Shannon divergence, nats"
-            )
+        if self.second:
+            label, functions = self.second
+            axes.secondary_yaxis("right", functions=functions).set_ylabel(label)
         axes.legend(fontsize="small" if alone else "x-small", framealpha=0)
         return drawn
 
@@ -71,7 +70,15 @@ PANELS = (
         equilibrium=0.5,
         settings={"ylim": (0, 1)},
     ),
-    Panel("value V(D, G)", {"value": "V(D, G)"}, equilibrium=-math.log(4)),
+    Panel(
+        "value V(D, G)",
+        {"value": "V(D, G)"},
+        equilibrium=-math.log(4),
+        second=(  # Goodfellow et al. 2014, theorem 1
+            "Jensen-Shannon divergence, nats",
+            (lambda v: (v + math.log(4)) / 2, lambda d: 2 * d - math.log(4)),
+        ),
+    ),
     Panel("Frechet distance (fid)", {"fid": "generated to real"}, settings={"yscale": "log"}),
     Panel(
         "sliced Wasserstein distance (swd)",

@@ -18,6 +18,15 @@ def rows(draw, count):
     return draw(count * context.num_replicas_in_sync)[start : start + count]
 
 
+def uniform(images, shape, seed, low=0, high=1, dtype=None):
+    """Uniform numbers [n, *shape] in [low, high) for n images: the `rows` of this replica."""
+
+    def draw(count):
+        return tf.random.stateless_uniform([count, *shape], seed, low, high, dtype or images.dtype)
+
+    return rows(draw, tf.shape(images)[0])
+
+
 def mean(x):
     """The mean of a tensor's values over the replicas. Gradients go through it."""
     context = tf.distribute.get_replica_context()

@@ -153,7 +153,10 @@ def _charts(runs):
 
     histories = {run.name: run.rows for run in runs}
     charts = "".join(svg(panel, histories) for panel in PANELS if panel.measured(histories))
-    note = "<p>Dotted: where generated images are like the real ones. A point tells its value.</p>"
+    note = (
+        "<p>Dotted: where generated images are like the real ones. "
+        "Hold the pointer over a mark to see its value.</p>"
+    )
     return f"<div class=charts>{charts}</div>{note}" if charts else ""
 
 

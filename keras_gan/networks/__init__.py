@@ -63,7 +63,7 @@ class Architecture:
     penalties: dict[str, GradientPenalty] = dataclasses.field(default_factory=dict)
     regularizers: dict[str, dict] = dataclasses.field(default_factory=dict)
     latent: str = "normal"  # a key of keras_gan.seeds.LATENTS
-    conditional_dim: int | None = None  # of a latent besides its classes; None: as without them
+    conditional_dim: int | None = None  # normal numbers in a latent with classes
     initialize: Callable | None = None  # (generator, images uint8): sets initial weights from them
     sizes: Callable | None = None  # (height, width) -> the fields that depend on the images' size
 
