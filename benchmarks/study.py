@@ -27,6 +27,7 @@ from benchmarks.scores import blurred
 from keras_gan import data, networks
 from keras_gan.backend import configure_tensorflow, keras, tf
 from keras_gan.evaluation import VALIDATION, Reference, Samples, evaluate, scores
+from keras_gan.penalties import R1
 
 SCORES = ("fid", "kid", "precision", "recall", "modes", "acceptance", "noise", "parzen", "class_kl")
 FIELDS = (*tables.KEY, "steps", "images", "seconds", *SCORES)
@@ -59,8 +60,9 @@ def annealed(steps, learning_rate):
 
 
 # Settings are those of `common.build`. DEFAULT are those of `mlp` and `dcgan` when the study was
-# run: those of `dcgan` have changed since.
-DEFAULT = {"batch_size": 64, "optimizer": networks.adam}
+# run. They have changed since.
+R1_THEN = {"penalties": {"r1": R1(3.0)}}
+DEFAULT = R1_THEN | {"batch_size": 64, "optimizer": networks.adam, "g_lr": 1e-3}
 # What Radford et al. 2015 train with, except for the batch size.
 PLAIN = {
     "batch_size": 64,
@@ -72,7 +74,7 @@ PLAIN = {
     "optimizer": functools.partial(keras.optimizers.Adam, beta_1=0.5),
 }
 Z = {"latent_dim": 64}
-PARZEN_ANNEALED = {"optimizer": functools.partial(annealed, 56_160)}
+PARZEN_ANNEALED = DEFAULT | {"optimizer": functools.partial(annealed, 56_160)}
 STACKED_ANNEALED = DEFAULT | Z | {"optimizer": functools.partial(annealed, 48_000)}
 BOTH = ("mlp", "dcgan")
 GAN = ("non_saturating",)
@@ -90,7 +92,7 @@ RUNS = [
     ("gradients", BOTH, ("minimax", "non_saturating"), "plain", PLAIN, (500,), 20),
     ("half", ("mlp",), GAN, "plain", PLAIN, (4000,), 200),
     ("half", ("mlp",), GAN, "label smoothing", PLAIN | {"label_smoothing": 0.1}, (4000,), 200),
-    ("half", ("mlp",), GAN, "R1", PLAIN | {"penalty": "r1"}, (4000,), 200),
+    ("half", ("mlp",), GAN, "R1", PLAIN | R1_THEN | {"penalty": "r1"}, (4000,), 200),
     ("half", ("mlp",), GAN, "strong D", PLAIN | {"d_lr": 1e-3}, (4000,), 200),
     *(("steps", ("mlp",), GAN, f"k = {k}", PLAIN | {"d_steps": k}, ("30s",)) for k in (1, 2, 3, 5)),
 ]
@@ -229,10 +231,9 @@ def image_sets(setup, run, gan):
 def evaluated(setup, run, gan, images, timed):
     """{score: number} of images; `timed`: only those that take no time."""
 
-    def probability(pixels):
+    def probability(pixels, labels):
         parts = np.array_split(pixels, -(-len(pixels) // 500))
-        logits = [gan.discriminator(x / np.float32(127.5) - 1, training=False) for x in parts]
-        return gan.adversarial_loss.probability(np.concatenate(logits))
+        return np.concatenate([gan.probability(x / np.float32(127.5) - 1) for x in parts])
 
     train, reference = real(setup, run.dataset)
     samples = Samples(images, discriminator=probability)

@@ -119,7 +119,7 @@ def test_the_penalty_is_the_architectures_with_the_weight_of_the_flag(digits):
     assert penalty() == R1(1.0, one_in=4)
     assert penalty(penalty_weight=2.0) == R1(2.0, one_in=4)
     assert penalty(penalty="wgan_gp") == WassersteinGradientPenalty(10.0)
-    assert penalty(arch="mlp", loss="hinge") == R1(3.0)
+    assert penalty(arch="mlp", loss="hinge") == R1(1.0)
     half = dataclasses.replace(ARCHITECTURES["mlp"], penalties={"r1": R1(5.0, one_in=2)})
     assert penalty(half, arch="mlp", loss="hinge") == R1(5.0, one_in=2)
 

@@ -95,9 +95,11 @@ ARCHITECTURES = {
         mlp.generator,
         mlp.discriminator,
         epochs=40,
+        g_lr=2e-3,
         ema_decay=0.999,
         simultaneous=True,
         penalty="r1",
+        penalties={"r1": R1(1.0)},
         # With R1 alone three of five seeds collapsed: docs/claims.md.
         regularizers={"lsgan": {"penalty": "r1", "spectral_norm": True}},
     ),
