@@ -57,7 +57,9 @@ def write_samples(generator, labels):
     if FLAGS.interpolate:
         wide = images.columns(count)
         rows = math.ceil(count / wide)
-        start, end = np.split(generator.latents(2 * rows, FLAGS.seed, labels), 2)
+        labels = np.resize(labels, rows) if labels else []  # a row stays in its class
+        z = generator.latents(2 * rows, FLAGS.seed, np.tile(labels, 2))
+        start, end = np.split(z, 2)
         z = latents.slerp(start, end, np.linspace(0, 1, wide)).reshape(rows * wide, -1)[:count]
     elif len(labels) > 1:  # equal latents but for the class
         row = math.ceil(count / len(labels))

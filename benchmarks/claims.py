@@ -202,7 +202,7 @@ CLAIMS = [
         measure=ratio("noise"),
         bound=Bound("below", 0.5),
         also=medians("noise", "`noise` of a", "of b"),
-        number=("dcgan plain, mlp plain", "ratio {} (plain `mlp`)"),
+        number=("dcgan plain, maxout published", "{} of that of `maxout`"),
         summary={"after": "equal steps", "loss": "non_saturating"},
     ),
     Claim(
@@ -230,7 +230,7 @@ CLAIMS = [
         bound=Bound("below", 0.1),
         also=[median("d_real", "D(x)"), median("d_fake", "D(G(z))"), median("fid")],
         draw=figures.half,
-        number=("R1", "{} away with R1"),
+        number=("R1", "with R1 only {} away"),
     ),
     Claim(
         name="k",
@@ -245,7 +245,7 @@ CLAIMS = [
             *medians("steps", "`steps`", "`steps`, k = 1"),
             *medians("modes", "`modes`", "`modes`, k = 1"),
         ],
-        number=("k = 5", "five: `fid` ratio {}"),
+        number=("k = 5", "five: `fid` times {}"),
     ),
     Claim(
         name="acceptance",

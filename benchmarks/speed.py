@@ -7,7 +7,6 @@ python -m benchmarks.speed sizes               `dcgan` on colour pictures of sev
 python -m benchmarks.speed options [ARCH]      precision and the like, beside the default
 """
 
-import functools
 import multiprocessing
 import re
 import resource
@@ -72,14 +71,15 @@ def bare_step(gan):
     def logits(images, rows=None):
         return discriminator(images, training=True)
 
-    @tf.function
+    @tf.function(jit_compile=gan.jit_compile or None)
     def step(real):
         with tf.GradientTape(persistent=True) as tape:
             z = tf.random.normal([tf.shape(real)[0], gan.latent_dim])
             fake = generator(z, training=True)
             real_logits, fake_logits, penalised = penalty(logits, real, fake, [0, 0])
             d_loss = loss.discriminator(real_logits, fake_logits) + penalised
-            g_loss = loss.generator(fake_logits)
+            g_loss = gan.g_optimizer.scale_loss(loss.generator(fake_logits))
+            d_loss = gan.d_optimizer.scale_loss(d_loss)
         d_gradients = tape.gradient(d_loss, discriminator.trainable_variables)
         g_gradients = tape.gradient(g_loss, generator.trainable_variables)
         gan.d_optimizer.apply(d_gradients, discriminator.trainable_variables)
@@ -88,16 +88,23 @@ def bare_step(gan):
     return step
 
 
-def compare(arch):
-    """A row of medians over the rounds: `fit`, the bare loop, and the input alone."""
-    keras.backend.clear_session()
-    gan, stream, batch_size, fit = default(arch)
+def bare_loop(gan, stream):
+    """The function bare(steps): a loop over `bare_step`."""
     step = bare_step(gan)
 
     def bare(count):
         for real in stream.take(count):
             step(real)
         gan.generator.weights[0].numpy()  # waits for the last step
+
+    return bare
+
+
+def compare(arch):
+    """A row of medians over the rounds: `fit`, the bare loop, and the input alone."""
+    keras.backend.clear_session()
+    gan, stream, batch_size, fit = default(arch)
+    bare = bare_loop(gan, stream)
 
     def pipeline(count):
         for _ in stream.take(count):
@@ -120,17 +127,24 @@ def compare(arch):
 
 
 def options(arch="dcgan"):
-    """A row for each of the options: images per second, and its median ratio to the default."""
+    """A row for each of the options: medians over the rounds, and ratios in the same round."""
     ways = []
     for settings in OPTIONS.values():
-        *_, batch_size, fit = default(arch, **settings)
-        fit(8)  # traces and warms up
-        steps = max(8, int(SECONDS / seconds(fit, 8)) * 8)
-        ways.append((fit, steps, steps * batch_size))
-    rounds = [[images / seconds(fit, steps) for fit, steps, images in ways] for _ in range(ROUNDS)]
-    for name, rates in zip(OPTIONS, np.transpose(rounds), strict=True):
-        ratio = np.median(rates / np.transpose(rounds)[0])
-        yield {arch: name, "img/s": f"{np.median(rates):,.0f}", "ratio": f"{ratio:.2f}"}
+        gan, stream, batch_size, fit = default(arch, **settings)
+        bare = bare_loop(gan, stream)
+        for way in (fit, bare):
+            way(8)  # traces and warms up
+            steps = max(8, int(SECONDS / seconds(way, 8)) * 8)
+            ways.append((way, steps, steps * batch_size))
+    rounds = [[images / seconds(way, steps) for way, steps, images in ways] for _ in range(ROUNDS)]
+    fits, bares = np.transpose(rounds)[::2], np.transpose(rounds)[1::2]
+    for name, fit, bare in zip(OPTIONS, fits, bares, strict=True):
+        yield {
+            arch: name,
+            "img/s": f"{np.median(fit):,.0f}",
+            "ratio": f"{np.median(fit / fits[0]):.2f}",
+            "fit / bare": f"{np.median(fit / bare):.3f}",
+        }
 
 
 def commands():
@@ -143,8 +157,12 @@ def commands():
             "sample.py --model_dir=/tmp/run --output=/tmp/x.npy --num_images=10000",
         ):
             arguments = line.replace("/tmp", folder).split()
-            options = {"cwd": ROOT, "capture_output": True}
-            command = functools.partial(subprocess.run, [sys.executable, *arguments], **options)
+
+            def command(arguments=arguments):
+                options = {"cwd": ROOT, "capture_output": True}
+                done = subprocess.run([sys.executable, *arguments], **options)
+                assert done.returncode == ("--arch=resnet" in arguments), done.stderr
+
             median = statistics.median(seconds(command) for _ in range(3))
             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
             yield {

@@ -4,7 +4,9 @@ Modules that `train.py --help` needs import both from here: the names in LOSSES,
 DATASETS must not wait seconds for TensorFlow.
 """
 
+import contextlib
 import importlib
+import json
 import os
 
 from keras_gan import InputError
@@ -22,24 +24,48 @@ keras = _Lazy("keras")
 tf = _Lazy("tensorflow")
 
 
+@contextlib.contextmanager
+def dtype_policy(name):
+    """Layers made in this context have the Keras dtype policy of this name."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def strategy(name=None):
     """The `tf.distribute.Strategy` of a name of `--strategy`.
 
     "mirrored" has a replica on each GPU, or without any on each logical CPU device; "none" has one.
-    "multi_worker" is one over several processes, which the environment variable TF_CONFIG names.
-    None: mirrored if there are several GPUs.
+    "multi_worker" is one over several processes, which the environment variable TF_CONFIG names,
+    or those of SLURM. None: mirrored if there are several GPUs.
     """
     if name == "multi_worker":
-        if "TF_CONFIG" not in os.environ:
-            advice = "TF_CONFIG is not set: see docs/devices.md"
-            raise InputError(f"--strategy=multi_worker: {advice}.")
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        try:
+            if "TF_CONFIG" not in os.environ:
+                os.environ["TF_CONFIG"] = json.dumps(_slurm_tasks())
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        except (ValueError, RuntimeError) as error:
+            expected = f"expected the workers in TF_CONFIG, see docs/devices.md ({error})"
+            raise InputError(f"--strategy=multi_worker: {expected}.") from error
     gpus = tf.config.list_logical_devices("GPU")
     if name == "mirrored" or (name is None and len(gpus) > 1):
         devices = gpus or tf.config.list_logical_devices("CPU")
         if len(devices) > 1:  # a strategy of one replica would cost a sixth of the speed
             return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
+
+
+def _slurm_tasks():
+    """What TF_CONFIG holds, of the tasks of this SLURM step."""
+    # TensorFlow's resolver fails on a node without GPUs. Which GPUs a task sees is SLURM's to say,
+    # so it is told of one for each task, and sets none.
+    gpus = {"gpus_per_node": 2**16, "gpus_per_task": 1, "auto_set_gpu": False}
+    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(**gpus)
+    cluster = resolver.cluster_spec().as_dict()
+    return {"cluster": cluster, "task": {"type": resolver.task_type, "index": resolver.task_id}}
 
 
 def configure_tensorflow(deterministic=True):

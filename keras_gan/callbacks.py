@@ -97,7 +97,8 @@ class FrechetDistance(_Distance):
         network: a `keras_gan.evaluation.FeatureNetwork`; the default is for MNIST.
 
     Raises:
-        InputError: if there are no more images, real or generated, than the network has features.
+        InputError: if the real or the generated images are not more than the network's features
+            (384 by default).
             When `fit` begins: if the model generates images of another shape.
     """
 
@@ -144,23 +145,26 @@ class History(keras.callbacks.Callback):
     """Writes the logs of each epoch to a CSV file, a row each, and the `seconds` spent so far.
 
     Rows of earlier epochs stay, as a resumed training needs it; those of later ones are replaced.
+    A `Checkpoint` also knows the seconds before an interruption within an epoch.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, checkpoint=None):
         super().__init__()
         self.path = path
+        self.checkpoint = checkpoint
 
     def on_train_begin(self, logs=None):
         self._rows = files.read_history(self.path)
-        self._clock = time.monotonic()
+        before = self._rows[-1].get("seconds", 0.0) if self._rows else 0.0
+        if self.checkpoint:
+            before = self.checkpoint.seconds
+        self._begin = time.monotonic() - before
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(logs[name]) for name in sorted(logs)}
         earlier = [row for row in self._rows if row["epoch"] < epoch]
-        before, now = self._clock, time.monotonic()
-        self._clock = now
-        seconds = (earlier[-1].get("seconds", 0.0) if earlier else 0.0) + now - before
-        self._rows = [*earlier, {"epoch": epoch, **logs, "seconds": round(seconds, 3)}]
+        seconds = round(time.monotonic() - self._begin, 3)
+        self._rows = [*earlier, {"epoch": epoch, **logs, "seconds": seconds}]
         files.write_history(self.path, self._rows)
 
 
@@ -209,7 +213,11 @@ class Curves(keras.callbacks.Callback):
 
 
 class Report(keras.callbacks.Callback):
-    """Writes the page about a run directory, `report.html`, after each epoch."""
+    """Writes the page about a run directory, `report.html`, after each epoch.
+
+    Args:
+        directory: a `keras_gan.run_directory.RunDirectory`.
+    """
 
     def __init__(self, directory):
         super().__init__()

@@ -35,6 +35,8 @@ class Checkpoint(keras.callbacks.Callback):
         gan.fit(..., initial_epoch=checkpoint.epoch, callbacks=in_order([..., checkpoint]))
 
     Args:
+        model: the compiled `GAN`.
+        directory: made if it does not exist.
         max_to_keep: how many states are kept, besides the best one.
         save_minutes: write one in the middle of an epoch, too, if the last is older. After such a
             state `fit` has `steps` fewer to do in its first epoch.

@@ -15,11 +15,16 @@ from keras_gan.run_directory import EXPORTS
 flags.disclaim_key_flags()  # --help shows the flags defined here as the command's own
 
 
-def define_drawing_flags(num_images):
-    """Defines the flags of a command that draws images from a run, by default `num_images`."""
-    most = 2**31 - 1
+def define_model_flags():
+    """Defines the flags that name the model of a run."""
     flags.DEFINE_string("model_dir", None, "A run directory, or the folder of a SavedModel.")
     flags.DEFINE_enum("checkpoint", "last", tuple(EXPORTS), "The last epoch, or the best one.")
+
+
+def define_drawing_flags(num_images):
+    """Defines the flags of a command that draws images from a run, by default `num_images`."""
+    define_model_flags()
+    most = 2**31 - 1
     flags.DEFINE_integer("num_images", num_images, "How many to draw.", 1, most)
     flags.DEFINE_integer("seed", 0, "The same seed draws the same images.", 0, most)
 

@@ -67,7 +67,7 @@ class Config:
     cache_dir: str | None = _option(
         None, "Where decoded pictures are kept (default: keras_gan in Keras' home)."
     )
-    mirror: bool = _setting(False, "Turn left and right in half of the images.")
+    mirror: bool = _setting(False, "Flip half of the images left to right, at random.")
     augment: str | None = _setting(
         None,
         "Change images before D sees them: color,translation,cutout or some of it. By default all "
@@ -110,14 +110,16 @@ class Config:
         choices=("none", *PENALTIES),
     )
     penalty_weight: float | None = _setting(
-        None, f"Weight of the penalty (default: {_WEIGHTS}; dcgan: r1 1).", _POSITIVE
+        None, f"Weight of the penalty (default: {_WEIGHTS}; dcgan, mlp: r1 1).", _POSITIVE
     )
     spectral_norm: bool | None = _setting(None, "Spectral normalisation in D. See penalty.")
     weight_clip: float | None = _setting(
         None, "Clip D's kernels to [-c, c]; 0: off. See penalty.", _SIZE
     )
     label_smoothing: float = _setting(
-        0.0, "One-sided: moves D's target for real images by this share to that of fakes.", _SHARE
+        0.0,
+        "One-sided: move D's target for real images this share of the way to that for fakes.",
+        _SHARE,
     )
     ema_decay: float | None = _setting(
         None, "Sample from a moving average of the generator's weights; 0: off.", _SHARE
@@ -138,7 +140,7 @@ class Config:
         None, "Steps per call of the compiled graph (default: up to 8).", _at_least(1)
     )
     max_minutes: float | None = _option(
-        None, "Finish after so many minutes, all sessions.", _POSITIVE
+        None, "Finish after so many minutes of training, all sessions together.", _POSITIVE
     )
     save_minutes: float = _option(
         5.0, "Save within an epoch, too, if the last state is older than this.", _POSITIVE
@@ -224,15 +226,29 @@ class Config:
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return dataclasses.replace(self, **{name: defaults[name] for name in names} | given)
 
+    @classmethod
+    def of_record(cls, settings):
+        """The resolved configuration of a run's `settings`, a dict."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        known = {name: value for name, value in settings.items() if name in names}
+        try:
+            return cls(**_older(settings) | known)
+        except (TypeError, AttributeError) as error:  # a text for a number, or the other way round
+            raise InputError(f"The settings of a run are damaged: {error}.") from error
+
     def differences(self, settings):
         """The flags, with recorded values, that differ from a run's `settings`, a dict."""
         fields = [field for field in dataclasses.fields(self) if field.metadata["identity"]]
         # What an older version did not record could not be chosen yet.
         older = {field.name: field.default for field in fields if field.default is not None}
-        older["latent"] = "uniform" if settings.get("arch") == "maxout" else "normal"
-        settings = older | settings
+        settings = older | _older(settings) | settings
         recorded = {f.name: settings[f.name] for f in fields if f.name in settings}
         return [f"--{n}={value}" for n, value in recorded.items() if value != getattr(self, n)]
+
+
+def _older(settings):
+    """What a run of version 0.1 had, whose `settings` do not name it."""
+    return {"latent": "uniform" if settings.get("arch") == "maxout" else "normal"}
 
 
 def _conditional(architecture, latent, classes):

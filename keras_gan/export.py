@@ -6,6 +6,7 @@ writes its generator in another format: latents [n, latent_dim] -> images [n, H,
 """
 
 import contextlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +50,7 @@ def write(gan, path):
         return images(gan.latents(num_images, seed, labels))
 
     def discriminator(images, labels=None):
-        images = 2 * images - 1
-        logits = gan.discriminator(images if labels is None else [images, labels], training=False)
-        return {"probability": gan.adversarial_loss.probability(tf.cast(logits, tf.float32))}
+        return {"probability": gan.probability(2 * images - 1, labels)}
 
     archive = keras.export.ExportArchive()
     archive.track(gan.sampler)
@@ -68,8 +67,8 @@ def write(gan, path):
 class SavedGenerator:
     """Reads the SavedModel that `GAN.export` has written to the folder `path`.
 
-    A SavedModel is code: read only one that you trust. Each method raises an InputError if it
-    fails, as the constructor does if the folder can't be read.
+    A SavedModel is code: read only one that you trust. Each method but `__call__` raises
+    an InputError if it fails, as the constructor does if the folder can't be read.
     """
 
     def __init__(self, path):
@@ -83,24 +82,24 @@ class SavedGenerator:
             raise InputError(f"{path}: a SavedModel of another program.")
         outputs = self._signatures["latents"].structured_outputs
         self.conditional = "labels" in outputs
-        # The command does not know the classes of the images that are to be judged.
-        self.has_discriminator = "discriminator" in self._signatures and not self.conditional
+        self.has_discriminator = "discriminator" in self._signatures
 
-    def latents(self, num_images, seed, labels=()):
-        """float32 [num_images, latent_dim], the same for the same seed."""
+    def latents(self, num_images, seed, labels=None):
+        """float32 [num_images, latent_dim], the same for the same seed; see `labelled_latents`."""
         return self.labelled_latents(num_images, seed, labels)[0]
 
-    def labelled_latents(self, num_images, seed, labels=()):
+    def labelled_latents(self, num_images, seed, labels=None):
         """`latents`, and their labels int32 [num_images]; None if the model is not conditional.
 
-        `labels`: the classes to draw in turn; without any, each is drawn evenly.
+        `labels`: a class, or the classes to draw in turn; without any, each is drawn evenly.
         """
+        labels = np.reshape([] if labels is None else labels, [-1])
         if len(labels) and not self.conditional:
             raise InputError(f"{self._path}: not a conditional model: it has no classes.")
         with self._refusing("can't draw latents"):
             scalars = {"num_images": num_images, "seed": seed}
             if self.conditional:
-                scalars["labels"] = np.reshape(labels, [-1])
+                scalars["labels"] = labels
             scalars = {name: tf.constant(value, tf.int32) for name, value in scalars.items()}
             drawn = self._signatures["latents"](**scalars)
             z = drawn["z"].numpy().astype(np.float32).reshape([num_images, -1])
@@ -121,55 +120,75 @@ class SavedGenerator:
                 raise ValueError(f"{len(z)} latents gave the shape {list(images.shape)}")
             return images
 
-    def probability(self, images):
-        """uint8 [n, H, W, C] -> D's probability that each image is real, float32 [n, 1]."""
+    def probability(self, images, labels=None):
+        """uint8 [n, H, W, C] -> D's probability that each image is real, float32 [n, 1].
+
+        Only a conditional model looks at the labels of the images, int [n], and needs them.
+        """
+        if self.conditional and labels is None:
+            raise InputError(f"{self._path}: the discriminator needs labels of the images.")
         with self._refusing("the discriminator fails"):
-            discriminator = self._signatures["discriminator"]
-            parts = (tf.constant(part.astype(np.float32) / 255) for part in in_parts(images))
-            p = np.concatenate([discriminator(images=part)["probability"] for part in parts])
-            return p.astype(np.float32).reshape([len(images), 1])
+            discriminator, p = self._signatures["discriminator"], []
+            classes = in_parts(np.zeros(len(images)) if labels is None else labels)
+            for part, of in zip(in_parts(images), classes, strict=True):
+                inputs = {"images": tf.constant(part.astype(np.float32) / 255)}
+                if self.conditional:
+                    inputs["labels"] = tf.constant(of, tf.int32)
+                p.append(discriminator(**inputs)["probability"])
+            return np.concatenate(p).astype(np.float32).reshape([len(images), 1])
 
     @contextlib.contextmanager
     def _refusing(self, what):
         try:
             yield
+        except tf.errors.ResourceExhaustedError:
+            raise
         except Exception as error:  # TensorFlow raises all sorts for a damaged or hostile model
             raise InputError(f"{self._path}: {what}: {files.first_line(error)}.") from error
 
 
-# The packages that each format needs, beside Keras.
-FORMATS = {"onnx": "tf2onnx onnx", "litert": ""}
+# How the names of the files end, and the packages that each format needs, beside Keras.
+FORMATS = {"onnx": (".onnx", "tf2onnx onnx"), "litert": (".tflite", "tensorflow")}
 
 
 def convert(folder, path, format):
     """Writes the generator of a SavedModel as "onnx" or "litert", by Keras' exporters.
 
     Raises:
-        InputError: if a package is missing.
+        InputError: if a package is missing, or if `path` has another ending than the format's.
     """
+    path, (suffix, packages) = Path(path), FORMATS[format]
+    if path.suffix != suffix:
+        raise InputError(f"--output={path}: expected a name that ends in {suffix}.")
     z = SavedGenerator(folder).latents(1, 0)
     inputs = keras.Input([z.shape[1]], name="z")
-    layer = keras.layers.TFSMLayer(str(folder), call_endpoint="serving_default")
-    model = keras.Model(inputs, layer(inputs))
-    model(z)  # the exporters want a model that has been called
-    try:
-        model.export(str(path), format=format, verbose=False)
-    except ImportError as error:
-        raise InputError(f"--format={format}: pip install {FORMATS[format]} ({error}).") from error
+    with files.without_wildcards(folder) as place, files.scratch(path) as temporary:
+        layer = keras.layers.TFSMLayer(str(place), call_endpoint="serving_default")
+        model = keras.Model(inputs, layer(inputs))
+        model(z)  # the exporters want a model that has been called
+        temporary.mkdir()
+        written = temporary / f"generator{suffix}"
+        try:
+            model.export(str(written), format=format, verbose=False)
+        except ImportError as error:
+            raise InputError(f"--format={format}: pip install {packages} ({error}).") from error
+        files.sync(written)
+        os.replace(written, path)
 
 
 def define_flags():
-    commands.define_drawing_flags(num_images=None)
+    commands.define_model_flags()
     flags.DEFINE_enum("format", "onnx", tuple(FORMATS), "Format of the file.")
-    flags.DEFINE_string("output", "generator.onnx", "Where to write.")
+    flags.DEFINE_string("output", None, "Where to write (default: generator.onnx, .tflite).")
 
 
 def main():
     FLAGS = flags.FLAGS
     folder = find_export(FLAGS.model_dir, FLAGS.checkpoint)
+    output = FLAGS.output or f"generator{FORMATS[FLAGS.format][0]}"
     commands.import_tensorflow_quietly()
-    convert(folder, FLAGS.output, FLAGS.format)
-    print(f"Written: {FLAGS.output}")
+    convert(folder, output, FLAGS.format)
+    print(f"Written: {output}")
 
 
 if __name__ == "__main__":

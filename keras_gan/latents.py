@@ -30,9 +30,13 @@ def slerp(start, end, t):
     same, t = (start == end)[:, None], t[:, None]
     unit = [_unit(np.where(start == end, 0, v)) for v in (start, end)]
     angle = np.arccos(np.clip((unit[0] * unit[1]).sum(axis=1), -1, 1))[:, None, None]
-    angle = np.maximum(angle, 1e-6)
-    way = np.sin((1 - t) * angle) * start[:, None] + np.sin(t * angle) * end[:, None]
-    return np.where(same, start[:, None], way / np.sin(angle)).astype(np.float32)
+    # In a straight line where no great circle is the shortest: equal or opposite directions.
+    sine = np.sin(angle)
+    shares = [
+        np.where(sine < 1e-6, s, np.sin(s * angle) / np.maximum(sine, 1e-6)) for s in (1 - t, t)
+    ]
+    way = shares[0] * start[:, None] + shares[1] * end[:, None]
+    return np.where(same, start[:, None], way).astype(np.float32)
 
 
 def _unit(v):

@@ -36,13 +36,13 @@ def main(train_flags):
     if not os.path.exists("train.py"):
         raise InputError("There is no train.py here: start this in the folder that holds it.")
     cluster = {"worker": [f"localhost:{port}" for port in free_ports(FLAGS.workers)]}
+    command = [sys.executable, "train.py", "--strategy=multi_worker", *train_flags]
     workers = []
-    for index in range(FLAGS.workers):
-        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
-        command = [sys.executable, "train.py", "--strategy=multi_worker", *train_flags]
-        environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
-        workers.append(subprocess.Popen(command, env=environment))
     try:
+        for index in range(FLAGS.workers):
+            task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+            environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
+            workers.append(subprocess.Popen(command, env=environment))
         statuses = [None]
         while None in statuses:
             time.sleep(0.2)

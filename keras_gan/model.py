@@ -40,6 +40,10 @@ class GAN(keras.Model):
             generator's weights, used by `generate` and `export`.
         seed: an int32. It and the step's number give all random draws of `fit`.
 
+    Raises:
+        ValueError: if a network has no weights yet or shapes that don't fit, or an argument is out
+            of range.
+
     `fit` and `evaluate` take batches of images in [-1, 1], or pairs (images, labels). Only a
     conditional GAN looks at the labels, 0 to classes - 1. They log `d_loss` with the penalty,
     `g_loss`, and the probabilities `d_real` = mean D(x) and `d_fake` = mean D(G(z)); with a loss of
@@ -258,7 +262,8 @@ class GAN(keras.Model):
         loss += tf.cast(penalty, loss.dtype) + sum(regularization) / len(regularization)
         self._means["d_loss"].update_state(loss, sample_weight=tf.shape(real)[0])
         if "value" in self._means:
-            self._means["value"].update_state(self.adversarial_loss.value(real_logits, fake_logits))
+            value = self.adversarial_loss.value(real_logits, fake_logits)
+            self._means["value"].update_state(value, sample_weight=tf.shape(real)[0])
         self._means["d_real"].update_state(self.adversarial_loss.probability(real_logits))
         self._means["d_fake"].update_state(self.adversarial_loss.probability(fake_logits))
         return loss, fake_logits, real_logits
@@ -296,7 +301,7 @@ class GAN(keras.Model):
 
     def _logs(self):
         logs = self.get_metrics_result()
-        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        if replicas.several_workers(self.distribute_strategy):
             # Keras takes the mean over the workers along the first axis.
             logs = {name: tf.reshape(value, [1]) for name, value in logs.items()}
         return logs
@@ -371,11 +376,25 @@ class GAN(keras.Model):
         """Draws images: float32 [num_images, H, W, C] in [-1, 1], the same for the same seed.
 
         `labels` of a conditional GAN: a class, or a list of classes, which are drawn in turn. By
-        default each image's class is drawn evenly.
+        default each image's class is drawn evenly. An InputError if the GAN is not conditional, a
+        `tf.errors.InvalidArgumentError` for a label out of range.
         """
         z = self.latents(num_images, seed, labels)
         starts = range(0, max(num_images, 1), batch_size)
         return np.concatenate([self(z[i : i + batch_size], training=False) for i in starts])
+
+    def probability(self, images, labels=None):
+        """D's probability that images [n, H, W, C] in [-1, 1] are real, a tensor float32 [n, 1].
+
+        The GAN must be compiled: its loss turns logits into probabilities. `labels`, int [n], are
+        for a conditional GAN, and only for it: else an InputError.
+        """
+        if (labels is None) != (self.classes is None):
+            needed = "no labels" if self.classes is None else "labels"
+            raise InputError(f"labels={labels}: expected {needed} for this GAN.")
+        labels = labels if labels is None else self._checked_labels(labels)
+        logits = self.discriminator(self._with_labels(images, labels), training=False)
+        return self.adversarial_loss.probability(tf.cast(logits, tf.float32))
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Writes a SavedModel, which TensorFlow alone can load: see `keras_gan.export.write`.
@@ -434,6 +453,11 @@ def _descend(loss, network, optimizer, tape):
     parts = tf.distribute.get_strategy().num_replicas_in_sync
     scale = optimizer.scale_loss(tf.ones_like(loss)) / parts
     gradients = tape.gradient(loss, network.trainable_variables, output_gradients=scale)
+    if parts > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        # It asks one replica whether its gradients are finite: let all have the same answer.
+        finite = [tf.reduce_all(tf.math.is_finite(g)) for g in gradients if g is not None]
+        spread = replicas.mean(tf.where(tf.reduce_all(finite), 0.0, np.inf))
+        gradients = [g if g is None else g + spread for g in gradients]
     optimizer.apply(gradients, network.trainable_variables)
 
 

@@ -1,6 +1,7 @@
 """What the replicas of a `tf.distribute` strategy know of each other.
 
-Each replica has a part of the batch. Together they compute what one device would with all of it.
+Each replica has a part of the batch. Together they compute what one device would with all of it,
+but for dropout and a penalty on a part of the batch: docs/devices.md.
 """
 
 from keras_gan.backend import tf
@@ -42,7 +43,7 @@ def several_workers(strategy):
 
 def is_chief(strategy):
     """Whether this process is the one that writes files."""
-    if not several_workers(strategy):
+    if not several_workers(strategy) or not strategy.cluster_resolver.cluster_spec().jobs:
         return True
     resolver = strategy.cluster_resolver
     first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"

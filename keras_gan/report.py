@@ -41,6 +41,9 @@ class Run:
         self.name = str(path)
         record = read_record(self.directory.config)
         self.settings, self.dataset = record["settings"], record["dataset"]
+        shape = np.shape(self.dataset.get("shape"))
+        if not {"arch", "loss"} <= self.settings.keys() or shape != (4,):
+            raise InputError(f"{self.directory.config}: damaged: settings are missing.")
         self.described = {**self.settings, **record["versions"], **record.get("machine", {})}
         self.described |= {f"images: {name}": value for name, value in self.dataset.items()}
         self.rows = files.read_history(self.directory.history)
@@ -80,11 +83,12 @@ class Run:
 
     def command(self):
         """The command that resumes the run: the fewest flags that give its settings."""
-        names = {field.name for field in dataclasses.fields(Config)} & self.settings.keys()
-        given = {name: self.settings[name] for name in names if self.settings[name] is not None}
+        given = dataclasses.asdict(Config.of_record(self.settings))
+        given = {name: value for name, value in given.items() if value is not None}
         given |= {"model_dir": str(self.directory.path), "overwrite": False}
         run, (count, *shape) = Config(**given), self.dataset["shape"]
         architecture = ARCHITECTURES[run.arch].for_images(count, *shape)
+        count = self.dataset.get("available", count)
         for name in sorted(given.keys() - {"arch", "loss"}, reverse=True):  # penalty_weight first
             rest = {other: value for other, value in given.items() if other != name}
             with contextlib.suppress(InputError):

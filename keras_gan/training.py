@@ -9,7 +9,7 @@ import sys
 import numpy as np
 
 from keras_gan import InputError, data, replicas
-from keras_gan.backend import configure_tensorflow, keras, strategy, tf
+from keras_gan.backend import configure_tensorflow, dtype_policy, keras, strategy, tf
 from keras_gan.config import STEPS_PER_EXECUTION, Config
 from keras_gan.files import first_line, read_history
 from keras_gan.losses import LOSSES
@@ -46,44 +46,55 @@ def run(config, on_checked=lambda: None):
     source = data.load(config.dataset, config.data_path, **options)
     architecture = ARCHITECTURES[config.arch].for_images(*source.images.shape)
     classes = source.classes
-    config = config.resolve(len(source.images), architecture, classes)
+    available = len(source.images)
+    config = config.resolve(available, architecture, classes)
     source = source.first(config.num_images)
     if not config.conditional:
         source = dataclasses.replace(source, labels=None)
-    record = source.record | ({"classes": classes} if config.conditional else {})
+    record = {**source.record, "available": available}
+    if config.conditional:
+        record["classes"] = classes
     default = f"runs/{source.name}-{config.arch}-{config.loss}{'-conditional' * config.conditional}"
     directory = RunDirectory(config.model_dir or default)
     directory.check(config, record)  # before TensorFlow takes seconds to be imported
     on_checked()
     configure_tensorflow(deterministic=not config.jit_compile)
-    devices = strategy(config.strategy)
-    if config.batch_size % devices.num_replicas_in_sync:
-        expected = f"expected a multiple of {devices.num_replicas_in_sync}, the number of replicas"
-        raise InputError(f"--batch_size={config.batch_size}: {expected}.")
-    with devices.scope():
-        gan = build(config, source.images, architecture, classes)
     try:
+        devices = strategy(config.strategy)
+        if config.batch_size % devices.num_replicas_in_sync:
+            expected = f"expected a multiple of {devices.num_replicas_in_sync}"
+            advice = "the number of replicas, or --strategy=none"
+            raise InputError(f"--batch_size={config.batch_size}: {expected}, {advice}.")
+        with devices.scope():
+            gan = build(config, source.images, architecture, classes)
         if replicas.is_chief(devices):
             with directory.lock():
                 _run(gan, source, config, directory, record)
         else:
-            replicas.of_chief(devices)  # waits until the directory is ready
-            _assist(gan, source, config, directory)
+            _assist(gan, source, config, directory, record)
+    except tf.errors.ResourceExhaustedError:
+        raise
     except tf.errors.OpError as error:
-        if not replicas.several_workers(devices):
+        if config.strategy != "multi_worker":
             raise
         advice = "start all workers again: they go on from the last state"
         raise InputError(f"A worker is missing ({first_line(error)}): {advice}.") from error
     return directory.path
 
 
-def _assist(gan, source, config, directory):
+def _assist(gan, source, config, directory, record):
     """Trains in a worker that is not the chief. It reads the run directory, and writes nothing."""
     from keras_gan.callbacks import Checkpoint
 
+    step = replicas.of_chief(gan.distribute_strategy)  # waits until the directory is ready
     checkpoint = Checkpoint(gan, directory.checkpoints)
-    if not checkpoint.restore() and config.init_from:
+    resumes = directory.check(dataclasses.replace(config, overwrite=False), record)
+    if not (resumes and checkpoint.restore()) and config.init_from:
         transfer(load(config.init_from), gan)
+    # On a disk of its own it would begin anew, and the weights would differ from the chief's.
+    if not resumes or gan.step.numpy() != step:
+        expected = "expected a folder that all workers share"
+        raise InputError(f"--model_dir={directory.path}: not the chief's run: {expected}.")
     if not _finished(config, checkpoint):
         _fit(gan, source, config, directory, checkpoint)
 
@@ -107,7 +118,7 @@ def _run(gan, source, config, directory, record):
     finished = _finished(config, checkpoint)
     if not finished:
         directory.write_config(config, record)
-    replicas.of_chief(gan.distribute_strategy)  # the other workers wait for it
+    replicas.of_chief(gan.distribute_strategy, float(gan.step.numpy()))  # the others wait for it
     if not finished:
         _fit(gan, source, config, directory, checkpoint)
     if _export(gan, directory, checkpoint):
@@ -131,12 +142,8 @@ def build(config, images, architecture=None, classes=None):
 
     architecture = architecture or ARCHITECTURES[config.arch]
     keras.utils.set_random_seed(config.seed)  # the initial weights
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(config.precision)
-    try:
+    with dtype_policy(config.precision):
         generator, discriminator = _networks(config, images, architecture, classes)
-    finally:
-        keras.config.set_dtype_policy(policy)
     options = {"latent": config.latent, "ema_decay": config.ema_decay or None}
     if config.conditional:
         options["classes"] = classes
@@ -192,10 +199,10 @@ def load(model_dir, checkpoint="last"):
     if not directory.config.exists():
         raise InputError(f"{model_dir}: no run directory: it has no config.json.")
     record = read_record(directory.config)
-    names = {field.name for field in dataclasses.fields(Config)} & record["settings"].keys()
-    config = Config(**{name: record["settings"][name] for name in names})
+    config = Config.of_record(record["settings"])
     shape, classes = record["dataset"]["shape"], record["dataset"].get("classes")
     architecture = ARCHITECTURES[config.arch].for_images(*shape)
+    config = config.resolve(shape[0], architecture, classes)  # what an older version did not record
     gan = build(config, np.zeros([1, *shape[1:]], np.uint8), architecture, classes)
     if not Checkpoint(gan, directory.checkpoints).restore(best=checkpoint == "best"):
         raise InputError(f"{directory.checkpoints}: no state ({checkpoint}).")
@@ -252,7 +259,7 @@ def _fit(gan, source, config, directory, checkpoint):
     chosen = [callbacks.TerminateOnNonFinite(), checkpoint]
     if chief:
         chosen += [
-            callbacks.History(directory.history),
+            callbacks.History(directory.history, checkpoint),
             callbacks.Curves(directory.history, directory.curves),
             callbacks.SampleGrid(directory.samples),
             callbacks.Report(directory),

@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import time
+import types
 from pathlib import Path
 
 import keras
@@ -333,6 +334,12 @@ def test_distance_stands_in_the_logs(tmp_path):
     later = [row["seconds"] for row in files.read_history(history)]
     assert later[:3] == seconds[1:4]  # and on from there
     assert np.all(np.diff(later) > 0)
+    known = types.SimpleNamespace(seconds=100.0)  # a checkpoint within epoch 2
+    again = {"epochs": 2, "initial_epoch": 1, "callbacks": [callbacks.History(history, known)]}
+    gan.fit(dataset(), verbose=0, **again)
+    rows = files.read_history(history)
+    assert len(rows) == 2
+    assert 100 < rows[1]["seconds"] < 160
     assert picture(tmp_path / "curves.png").shape[:2] == (400, 2000)  # V(D, G), too
 
 

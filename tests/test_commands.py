@@ -516,8 +516,11 @@ def test_other_formats(run_dir, command, tmp_path):
     z, expected = model.latents(4, 0)["z"].numpy(), model.sample(4, 0)["images"]
     path = tmp_path / "digits.tflite"
     flags = ("-m", "keras_gan.export", f"--model_dir={run_dir}", f"--output={path}")
+    done = command(*flags, "--format=onnx")
+    assert f"--output={path}: expected a name that ends in .onnx." in done.stderr
     done = command(*flags, "--format=litert")
     assert done.returncode == 0, done.stderr
+    assert os.listdir(tmp_path) == ["digits.tflite"]
     with warnings.catch_warnings(action="ignore"):  # it has moved to another package
         interpreter = tf.lite.Interpreter(str(path))
     (given,), (drawn,) = interpreter.get_input_details(), interpreter.get_output_details()

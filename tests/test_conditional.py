@@ -15,6 +15,7 @@ from keras_gan import GAN, InputError, callbacks, data, layers, seeds, training
 from keras_gan.config import Config
 from keras_gan.data import readers
 from keras_gan.evaluation import FeatureNetwork, Reference, Samples, default_network, evaluate
+from keras_gan.evaluation.scores import UnavailableError
 from keras_gan.export import PRETRAINED, SavedGenerator
 from keras_gan.losses import LOSSES
 from keras_gan.networks import ARCHITECTURES, projection
@@ -221,7 +222,20 @@ def test_saved_and_exported(tmp_path):
     images, labels = batch()
     judged = model.discriminator((images + 1) / 2, labels.astype(np.int32))["probability"]
     assert judged.shape == (6, 1)
+    np.testing.assert_allclose(judged, gan.probability(images, labels), atol=1e-6)
     saved = SavedGenerator(tmp_path / "export")
+    pixels = np.uint8(np.rint(127.5 * (images + 1)))
+    found = saved.probability(pixels, labels)
+    np.testing.assert_allclose(found, judged, atol=0.01)  # rounded to whole numbers
+    assert np.abs(found - saved.probability(pixels, (labels + 1) % 3)).max() > 1e-4
+    with pytest.raises(InputError, match="the discriminator needs labels"):
+        saved.probability(pixels)
+    with pytest.raises(InputError, match="labels=None: expected labels for this GAN"):
+        gan.probability(images)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected 0 to 2"):
+        gan.probability(images, labels + 1)
+    np.testing.assert_array_equal(saved.latents(5, 3, 2), gan.latents(5, 3, 2))
+    np.testing.assert_array_equal(saved.latents(5, 3), gan.latents(5, 3))
     z, labels = saved.labelled_latents(5, 3, [2, 0])
     np.testing.assert_array_equal(labels, [2, 0, 2, 0, 2])
     np.testing.assert_array_equal(z, saved.latents(5, 3, [2, 0]))
@@ -320,6 +334,9 @@ def test_accuracy_and_distance_per_class():
     assert found["class_fid"] == np.mean([found["class_fid_0"], found["class_fid_1"]]) > 0.1
     with pytest.raises(InputError, match="no classes that were asked for"):
         evaluate(Samples(pixels, network), reference, ["accuracy"])
+    few = np.concatenate([np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)[:4]])
+    with pytest.raises(UnavailableError, match="needs 5 of each class: of class 1 there are"):
+        evaluate(Samples(pixels[few], network, labels=labels[few]), reference, ["class_fid"])
 
 
 # The commands
@@ -344,15 +361,23 @@ def test_commands(command, tiny_npz, tmp_path):
     grid = picture(tmp_path / "c.png")  # a row for each class
     assert grid.shape == (2 * 28, 4 * 28)
     np.testing.assert_array_equal(grid[28:, :28], sevens[0, ..., 0])
+    flags = [model, "--interpolate", "--label=0,1,2", "--num_images=16"]
+    command("sample.py", *flags, f"--output={tmp_path}/e.npy")  # four rows, each in its class
+    command("sample.py", model, "--label=1", "--num_images=8", f"--output={tmp_path}/f.npy")
+    ways, ones = np.load(tmp_path / "e.npy"), np.load(tmp_path / "f.npy")
+    np.testing.assert_allclose(ways[[4, 7]], ones[[1, 5]], atol=1)
     for label, message in (("12", "expected 0 to 9"), ("x", "--label=x: expected numbers")):
         done = command("sample.py", model, f"--label={label}", f"--output={tmp_path}/d.png")
         assert done.returncode == 1
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
-    done = command("-m", "keras_gan.evaluate", model, "--num_images=600", "--metrics=accuracy,swd")
+    done = command(
+        "-m", "keras_gan.evaluate", model, "--num_images=600", "--metrics=accuracy,acceptance"
+    )
     assert done.returncode == 0, done.stderr
     record = json.loads((run / "evaluation.json").read_text())
-    assert 0 <= record["scores"]["accuracy"]["model"] <= 1
+    for score in record["scores"].values():
+        assert all(0 <= value <= 1 for value in score.values())
     done = command("train.py", *flags[:-1])
     assert "holds a run with" in done.stderr
     assert "--conditional=True" in done.stderr

@@ -159,6 +159,17 @@ def test_differences_name_flags_but_not_those_that_may_change():
     assert Config(arch="maxout").resolve(1000).differences({"arch": "maxout"}) == []
 
 
+def test_the_configuration_of_a_record():
+    config = Config(loss="hinge", g_lr=0.1).resolve(1000)
+    settings = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert Config.of_record({**settings, "of_a_later_version": 1}) == config
+    # Version 0.1 had no choice of the latents.
+    assert Config.of_record({"arch": "maxout"}).latent == "uniform"
+    assert Config.of_record({"arch": "mlp"}).latent == "normal"
+    with pytest.raises(InputError, match="settings of a run are damaged"):
+        Config.of_record({**settings, "epochs": "8"})
+
+
 def test_every_architecture_settles_every_open_setting():
     for name in ARCHITECTURES:
         config = Config(arch=name).resolve(60_000)

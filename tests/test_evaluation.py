@@ -162,18 +162,42 @@ def test_parzen_windows_tell_real_from_faint(reference, halves):
 def test_acceptance_asks_the_discriminator(reference, halves):
     images = halves[1][0][:200]
 
-    def bright(images):
+    expected = images.mean(axis=(1, 2, 3)) > 30
+
+    def bright(images, labels):
         assert images.dtype == np.uint8
-        return images.mean(axis=(1, 2)) > 30
+        found = images.mean(axis=(1, 2)) > 30
+        return found if labels is None else found == labels[:, np.newaxis]
 
     found = evaluate(Samples(images, discriminator=bright), reference, ["acceptance"])
-    assert found["acceptance"] == pytest.approx(np.mean(images.mean(axis=(1, 2, 3)) > 30))
+    assert found["acceptance"] == pytest.approx(np.mean(expected))
+    labelled = Samples(images, discriminator=bright, labels=np.int64(expected))
+    assert evaluate(labelled, reference, ["acceptance"])["acceptance"] == 1  # each with its own
     assert evaluate(Samples(images), reference, ["noise"]).keys() == {"noise"}
     with pytest.raises(InputError, match="discriminator is not given"):
         evaluate(Samples(images), reference, ["acceptance"])
 
 
 # What does not matter, and what may not be
+
+
+def test_the_default_network_is_float32_under_any_policy(halves):
+    images = halves[1][0][:20]
+    expected = evaluation.default_network()(images)
+    evaluation.default_network.cache_clear()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        found = evaluation.default_network()(images)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_array_equal(found["features"], expected["features"])
+
+
+def test_the_order_in_memory_does_not_matter():
+    pixels = np.random.default_rng(0).integers(256, size=[20, 8, 8, 3], dtype=np.uint8)
+    found = Samples(pixels[..., ::-1][..., ::-1]).images
+    np.testing.assert_array_equal(found, Samples(pixels).images)
+    np.testing.assert_array_equal(Samples(np.asfortranarray(pixels)).images, found)
 
 
 def test_neither_order_nor_dtype_matters(scored, real, halves):

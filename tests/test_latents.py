@@ -22,6 +22,11 @@ def test_slerp_keeps_the_norm_between_latents_of_equal_norm():
     np.testing.assert_allclose(np.linalg.norm(way, axis=2), 1, rtol=1e-5)
 
 
+def test_slerp_between_opposite_latents_is_a_straight_line():
+    way = latents.slerp([[1.3], [-2.0]], [[-0.4], [2.0]], [0.0, 0.5, 1.0])
+    np.testing.assert_allclose(way[..., 0], [[1.3, 0.45, -0.4], [-2, 0, 2]], atol=1e-6)
+
+
 def test_slerp_of_equal_latents():
     z = np.array([[1.0, -2.0], [0.0, 0.0]])
     np.testing.assert_allclose(latents.slerp(z, z, [0.0, 0.5])[:, 1], z)
@@ -52,7 +57,8 @@ def gan(image_shape=(4, 4, 1)):
     return GAN(generator, keras.Sequential(discriminator))
 
 
-@pytest.mark.parametrize("image_shape", [(4, 4, 1), (28, 28, 1)])  # without and with features
+# Without features, with them, and with those of each colour.
+@pytest.mark.parametrize("image_shape", [(4, 4, 1), (28, 28, 1), (28, 28, 3)])
 def test_project_finds_the_latent_of_a_generated_image(image_shape):
     model = gan(image_shape)
     z = model.latents(5, seed=1234)  # none of the candidates

@@ -290,6 +290,11 @@ def test_logs_are_means_over_the_images_of_an_epoch():
         np.testing.assert_allclose(scores[name], value, rtol=1e-5, err_msg=name)
 
 
+def test_value_is_a_mean_over_the_images_too():
+    scores = small_gan(loss="minimax").evaluate(dataset(40, 16), verbose=0, return_dict=True)
+    assert scores["value"] == pytest.approx(-scores["d_loss"], rel=1e-6)
+
+
 def test_evaluate_changes_nothing_and_repeats_itself():
     gan = small_gan(ema_decay=0.9)
     gan.fit(dataset(), verbose=0)

@@ -140,7 +140,56 @@ def test_a_run_on_two_devices_is_resumed(tmp_path):
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
     kind, text, *_ = forks.call(run_and_resume, str(tmp_path), DEVICES, 9, timeout=300)
     assert kind is InputError
-    assert text == "--batch_size=9: expected a multiple of 2, the number of replicas."
+    expected = "expected a multiple of 2, the number of replicas, or --strategy=none"
+    assert text == f"--batch_size=9: {expected}."
+
+
+def overflow_on_one():
+    """(the weight after a step in which one of two replicas overflows, the loss scale) of each."""
+    import keras
+    import tensorflow as tf
+
+    from keras_gan.model import _descend
+
+    set_devices(2)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        network = keras.Sequential([keras.Input([1]), keras.layers.Dense(1, use_bias=False)])
+        network.layers[0].kernel.assign([[3.0]])
+        optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1.0), 8.0)
+        optimizer.build(network.trainable_variables)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            which = tf.distribute.get_replica_context().replica_id_in_sync_group
+            loss = tf.reduce_sum(network(tf.ones([1, 1]))) * tf.where(which == 1, np.inf, 1.0)
+        _descend(loss, network, optimizer, tape)
+
+    strategy.run(step)
+    values = [network.layers[0].kernel.value, optimizer.dynamic_scale.value]
+    return [[float(x) for x in strategy.experimental_local_results(v)] for v in values]
+
+
+@pytest.mark.slow
+def test_an_overflow_on_one_device_skips_the_update_of_all():
+    kind, text, *_ = forks.call(overflow_on_one, timeout=300)
+    assert (kind, text) == (list, "[[3.0, 3.0], [4.0, 4.0]]")
+
+
+def train_alone():
+    """A strategy of several workers without a cluster."""
+    import tensorflow as tf
+
+    from keras_gan.replicas import is_chief, of_chief
+
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    return is_chief(strategy), of_chief(strategy, 3.0)
+
+
+def test_a_single_worker_is_the_chief():
+    kind, text, *_ = forks.call(train_alone, timeout=300)
+    assert (kind, text) == (tuple, "(True, 3.0)")
 
 
 def uneven_batch():

@@ -28,7 +28,8 @@ def make_run(tmp_path):
         directory = RunDirectory(tmp_path / name)
         directory.samples.mkdir(parents=True)
         config = Config(**flags).resolve(60_000)
-        dataset = {"name": "mnist", "sha256": "0" * 64, "shape": [60_000, 28, 28, 1]}
+        dataset = {"name": "mnist", "sha256": "0" * 64, "available": 60_000}
+        dataset["shape"] = [config.num_images, 28, 28, 1]
         directory.write_config(config, dataset)
         rows = [
             {"epoch": i} | dict.fromkeys(columns, 0.25 + i / 7) | {"seconds": 10.0 * (i + 1)}
@@ -102,6 +103,11 @@ def test_the_command_is_the_one_of_the_run(make_run):
         "python", "train.py", "--arch=mlp", "--batch_size=8", "--data_path=a b.npz",
         "--loss=lsgan", f"--model_dir={run.path}", "--penalty=r1",
     ]  # fmt: skip
+
+
+def test_the_command_says_how_many_of_the_images(make_run):
+    run = make_run(num_images=1000)
+    assert "--num_images=1000" in shlex.split(report.Run(run.path).command())
 
 
 def test_the_default_run_has_the_short_command(make_run):
@@ -205,6 +211,15 @@ def test_the_command_line(make_run, tmp_path, command):
 def test_no_run(tmp_path):
     with pytest.raises(InputError, match="not a run directory: it has no config"):
         report.write_report([tmp_path], tmp_path / "x.html")
+
+
+@pytest.mark.parametrize("part", ["settings", "dataset"])
+def test_a_damaged_config(make_run, part):
+    run = make_run()
+    record = json.loads(run.config.read_text())
+    run.config.write_text(json.dumps(record | {part: {}}))
+    with pytest.raises(InputError, match="config.json: damaged: settings are missing"):
+        report.write_report([run.path], run.report)
 
 
 # What a user does, and what must be seen then; the result is written into the page.

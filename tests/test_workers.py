@@ -64,6 +64,41 @@ def test_workers_end_with_the_weights_of_one(workers, tiny_npz, command, tmp_pat
     assert there == {path.name for path in (tmp_path / "one").iterdir()}
 
 
+USER_CODE = """
+import hashlib
+import keras
+import tensorflow as tf
+import keras_gan
+
+mlp = keras_gan.networks.ARCHITECTURES["mlp"]
+images, _ = keras_gan.data.synthetic.digits(200, seed=0)
+with tf.distribute.MultiWorkerMirroredStrategy().scope():
+    networks = mlp.generator(16, (28, 28, 1)), mlp.discriminator((28, 28, 1))
+    gan = keras_gan.GAN(*networks, ema_decay=0.9)
+    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3), penalty="r1", d_steps=3)
+gan.fit(keras_gan.data.batches(images, 24, minibatches=3), steps_per_epoch=20, verbose=0)
+weights = [w for model in (*networks, gan.ema_generator) for w in model.weights]
+states = [*weights, *gan.g_optimizer.variables, *gan.d_optimizer.variables]
+print(hashlib.sha256(b"".join(tf.constant(w).numpy().tobytes() for w in states)).hexdigest())
+print(*(int(optimizer.iterations) for optimizer in (gan.g_optimizer, gan.d_optimizer)))
+"""
+
+
+def test_all_workers_hold_the_same_bits():
+    """After 20 steps of Algorithm 1 with k = 3, in a user's own program."""
+    cluster = {"worker": [f"localhost:{port}" for port in free_ports(2)]}
+    workers = []
+    for index in range(2):
+        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        options = {"env": {**os.environ, "TF_CONFIG": json.dumps(task)}, "cwd": ROOT}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        workers.append(subprocess.Popen([sys.executable, "-c", USER_CODE], **options, **pipes))
+    (first, errors), (second, _) = (worker.communicate(timeout=120) for worker in workers)
+    assert [worker.returncode for worker in workers] == [0, 0], errors
+    assert first == second
+    assert first.split("\n")[1] == "20 60"
+
+
 def children(process):
     """The workers of a launcher: [(their place, process number)] in order."""
     listed = subprocess.run(
@@ -72,24 +107,50 @@ def children(process):
     return sorted(map(int, listed.stdout.split()))
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_killed_worker_ends_all_and_they_go_on(place, tiny_npz, tmp_path):
-    run = tmp_path / "run"
-    flags = (f"--data_path={tiny_npz}", "--epochs=40", f"--model_dir={run}", "--fid_every=0")
-    process = launch(*flags)
-    begin = time.monotonic()
-    while not (run / "history.csv").exists() and time.monotonic() < begin + 120:
-        time.sleep(0.05)
-    os.kill(children(process)[place], signal.SIGKILL)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert f"Worker {place} ended with status -9" in output
-    assert "Traceback" not in output
-    process = launch(*(flag.replace("epochs=40", "epochs=3") for flag in flags))
+def test_workers_killed_five_times_go_on(tiny_npz, tmp_path):
+    """At a random step, the chief or the other; the last state is at most an epoch old."""
+    run, random = tmp_path / "run", np.random.default_rng(0)
+    flags = (f"--data_path={tiny_npz}", f"--model_dir={run}", "--fid_every=0")
+    epochs = 0
+    for place in (0, 1, 1, 0, 1):
+        process = launch("--epochs=9999", *flags)
+        begin = time.monotonic()
+        while time.monotonic() < begin + 120:
+            if (run / "history.csv").exists() and len(history(run)) > epochs:
+                break
+            time.sleep(0.05)
+        time.sleep(random.uniform(0, 1))
+        os.kill(children(process)[place], signal.SIGKILL)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert f"Worker {place} ended with status -9" in output
+        assert "Traceback" not in output
+        assert len(history(run)) > epochs
+        epochs = len(history(run))
+    process = launch(f"--epochs={epochs + 2}", *flags)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    assert [row["epoch"] for row in history(run)] == list(range(len(history(run))))
+    assert [row["epoch"] for row in history(run)] == list(range(epochs + 2))
     assert not list(run.rglob("*.tmp"))
+    assert training.load(run).step == 8 * (epochs + 2)
+
+
+def test_workers_of_slurm(tiny_npz, tmp_path):
+    """Its variables for two tasks on this machine stand for TF_CONFIG."""
+    flags = (f"--data_path={tiny_npz}", "--epochs=1", f"--model_dir={tmp_path / 'run'}")
+    command = [sys.executable, "train.py", *SMALL, *flags, "--strategy=multi_worker"]
+    step = {"NUM_TASKS": "2", "NODELIST": "localhost", "TASKS_PER_NODE": "2"}
+    slurm = {f"SLURM_STEP_{name}": value for name, value in step.items()}
+    workers = []
+    for index in range(2):
+        options = {"env": {**os.environ, **slurm, "SLURM_PROCID": str(index)}, "cwd": ROOT}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        workers.append(subprocess.Popen(command, **options, **pipes))
+    outputs = [worker.communicate(timeout=120)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], outputs
+    assert "Done. Now: python sample.py" in outputs[0]
+    assert "Done" not in outputs[1]
+    assert [row["epoch"] for row in history(tmp_path / "run")] == [0]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +187,8 @@ def test_workers_without_a_cluster(command, tiny_npz, tmp_path):
     flags = (f"--data_path={tiny_npz}", "--strategy=multi_worker", f"--model_dir={tmp_path}/run")
     done = command("train.py", *flags)
     assert done.returncode == 1
-    assert "--strategy=multi_worker: TF_CONFIG is not set" in done.stderr
+    assert "--strategy=multi_worker: expected the workers in TF_CONFIG" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
     done = command("train.py", *flags, "--max_minutes=1")
     assert "--max_minutes: not with multi_worker" in done.stderr

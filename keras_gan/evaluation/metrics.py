@@ -66,6 +66,10 @@ def _class_fid(s, r):
     distances = {}
     for k in np.unique(s.labels):
         real, fake = (x.features[x.labels == k] for x in (r.train, s))
+        least = real.shape[1] + 1
+        if min(len(real), len(fake)) < least:
+            found = f"of class {k} there are {len(real)} real images and {len(fake)} samples"
+            raise UnavailableError(f"class_fid needs {least} of each class: {found}.")
         distances[f"class_fid_{k}"] = scores.frechet_distance(real, fake)
     return {"class_fid": float(np.mean([*distances.values()])), **distances}
 

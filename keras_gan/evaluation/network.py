@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_gan import InputError, files
-from keras_gan.backend import keras, tf
+from keras_gan.backend import dtype_policy, keras, tf
 from keras_gan.evaluation.scores import UnavailableError
 from keras_gan.images import in_parts
 
@@ -50,7 +50,8 @@ def default_network():
     """`mnist-cnn-v1`, a `FeatureNetwork` for digits of 28 x 28 x 1."""
     if hashlib.sha256(NETWORK.read_bytes()).hexdigest() != NETWORK_SHA256:
         raise InputError(f"{NETWORK}: damaged: reinstall keras_gan.")
-    model = build_mnist_cnn()
+    with dtype_policy("float32"):
+        model = build_mnist_cnn()
     with np.load(NETWORK) as arrays:
         model.set_weights([arrays[name] for name in arrays.files])
     # On the CPU: a GPU's rounding (TF32) would change the scores.
@@ -67,7 +68,8 @@ def inception_v3():
         InputError: if the weights are neither in Keras' cache nor can be downloaded.
     """
     try:
-        network = keras.applications.InceptionV3()
+        with dtype_policy("float32"):
+            network = keras.applications.InceptionV3()
     except Exception as error:  # keras.utils.get_file raises a bare one
         reason = files.first_line(error)
         where = "the weights are not in Keras' cache, and the download failed"
@@ -149,26 +151,32 @@ class FeatureNetwork:
                 outputs = model(images, training=False)
             return outputs if isinstance(outputs, dict) else {"features": outputs}
 
-        # float32 [n, H, W, C] in [-1, 1] -> a dict of tensors, which can be differentiated.
-        self.apply = apply
+        self._apply = apply
+
+    def apply(self, images):
+        """float32 [n, H, W, C] in [-1, 1] -> a dict of tensors, which can be differentiated."""
+        channels = images.shape[-1]
+        if (self.image_shape[-1], channels) == (3, 1):
+            images = tf.repeat(images, 3, axis=-1)
+        if self.image_shape[-1] != 1 or channels == 1:
+            return self._apply(images)
+        parts = [self._apply(images[..., c : c + 1]) for c in range(channels)]
+        outputs = {"features": tf.concat([part["features"] for part in parts], axis=1)}
+        if "probabilities" in parts[0]:
+            probabilities = [part["probabilities"] for part in parts]
+            outputs["probabilities"] = functools.reduce(_products, probabilities)
+        return outputs
 
     def __call__(self, images):
         """uint8 [n, H, W, C] -> a dict of float32 arrays, n rows each."""
-        if (self.image_shape[-1], images.shape[-1]) == (3, 1):
-            images = np.repeat(images, 3, axis=-1)
-        if self.image_shape[-1] == 1 and images.shape[-1] > 1:
-            channels = [self(images[..., c : c + 1]) for c in range(images.shape[-1])]
-            outputs = {"features": np.concatenate([c["features"] for c in channels], axis=1)}
-            if "probabilities" in channels[0]:
-                probabilities = [c["probabilities"] for c in channels]
-                outputs["probabilities"] = functools.reduce(_products, probabilities)
-            return outputs
         try:
             parts = (part.astype(np.float32) / 127.5 - 1 for part in in_parts(images))
             batches = [self.apply(part) for part in parts]
             names = [name for name in ("features", "probabilities") if name in batches[0]]
             outputs = {name: np.concatenate([b[name] for b in batches]) for name in names}
             outputs = {name: values.astype(np.float32) for name, values in outputs.items()}
+        except tf.errors.ResourceExhaustedError:
+            raise
         except Exception as error:  # TensorFlow raises all sorts
             problem = f"fails on images of shape {list(images.shape[1:])}"
             raise InputError(f"{self.name}: {problem}: {files.first_line(error)}.") from error
@@ -192,4 +200,4 @@ class FeatureNetwork:
 
 def _products(p, q):
     """[n, a] and [n, b] -> [n, a * b]: the probabilities of all combinations of two classes."""
-    return (p[:, :, np.newaxis] * q[:, np.newaxis]).reshape(len(p), -1)
+    return tf.reshape(p[:, :, tf.newaxis] * q[:, tf.newaxis], [len(p), -1])

@@ -21,8 +21,8 @@ class Samples:
         images: uint8 [n, H, W, C], or floats in [-1, 1], which are converted. An InputError if
             they have another shape or range, or are all alike.
         network: a `FeatureNetwork`; the default is for images of 28 x 28 x 1 only.
-        discriminator: uint8 images -> the probabilities [n, 1] that they are real.
-        labels: int [n]: the class that was asked for, or that is known.
+        discriminator: (uint8 images, labels) -> the probabilities [n, 1] that they are real.
+        labels: int [n]: the class that was asked for, or that is known. None: not known.
     """
 
     def __init__(self, images, network=None, discriminator=None, labels=None):
@@ -42,6 +42,7 @@ class Samples:
             raise InputError("Every image has one colour: there is nothing to score.")
         if np.all(images == images[:1]):
             raise InputError("All images are the same: there is nothing to score.")
+        images = np.ascontiguousarray(images)
         digests = [hashlib.blake2b(image, digest_size=8).digest() for image in images]
         order = np.argsort(digests)
         self.images = images[order]
@@ -95,7 +96,7 @@ class Samples:
         """float32 [n, 1]: the discriminator's probability that each image is real."""
         if self._discriminator is None:
             raise UnavailableError("The discriminator is not given.")
-        return self._discriminator(self.images)
+        return self._discriminator(self.images, self._labels)
 
 
 class Reference:

@@ -2,7 +2,7 @@
 
 It follows the rules of section 3: strided convolutions and no pooling, no dense hidden layers, ReLU
 and batch normalisation in G, tanh at its output, LeakyReLU in D. One difference: D has no batch
-normalisation and is trained with R1 instead. docs/benchmarks.md says how this was chosen.
+normalisation and is trained with R1 instead. benchmarks/recipes.md says how this was chosen.
 """
 
 import math
