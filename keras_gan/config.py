@@ -110,7 +110,7 @@ class Config:
         choices=("none", *PENALTIES),
     )
     penalty_weight: float | None = _setting(
-        None, f"Weight of the penalty (default: {_WEIGHTS}; dcgan, mlp: r1 1).", _POSITIVE
+        None, f"Weight of the penalty (default: {_WEIGHTS}; dcgan: r1 1; mlp: r1 1).", _POSITIVE
     )
     spectral_norm: bool | None = _setting(None, "Spectral normalisation in D. See penalty.")
     weight_clip: float | None = _setting(

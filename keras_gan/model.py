@@ -392,6 +392,7 @@ class GAN(keras.Model):
         if (labels is None) != (self.classes is None):
             needed = "no labels" if self.classes is None else "labels"
             raise InputError(f"labels={labels}: expected {needed} for this GAN.")
+        images = tf.convert_to_tensor(images)
         labels = labels if labels is None else self._checked_labels(labels)
         logits = self.discriminator(self._with_labels(images, labels), training=False)
         return self.adversarial_loss.probability(tf.cast(logits, tf.float32))

@@ -168,7 +168,7 @@ def overflow_on_one():
 
     strategy.run(step)
     values = [network.layers[0].kernel.value, optimizer.dynamic_scale.value]
-    return [[float(x) for x in strategy.experimental_local_results(v)] for v in values]
+    return [[x.numpy().item() for x in strategy.experimental_local_results(v)] for v in values]
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ gan.fit(keras_gan.data.batches(images, 24, minibatches=3), steps_per_epoch=20, v
 weights = [w for model in (*networks, gan.ema_generator) for w in model.weights]
 states = [*weights, *gan.g_optimizer.variables, *gan.d_optimizer.variables]
 print(hashlib.sha256(b"".join(tf.constant(w).numpy().tobytes() for w in states)).hexdigest())
-print(*(int(optimizer.iterations) for optimizer in (gan.g_optimizer, gan.d_optimizer)))
+print(*(int(o.iterations.numpy()) for o in (gan.g_optimizer, gan.d_optimizer)))
 """
 
 

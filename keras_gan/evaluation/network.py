@@ -200,4 +200,4 @@ class FeatureNetwork:
 
 def _products(p, q):
     """[n, a] and [n, b] -> [n, a * b]: the probabilities of all combinations of two classes."""
-    return tf.reshape(p[:, :, tf.newaxis] * q[:, tf.newaxis], [len(p), -1])
+    return tf.reshape(p[:, :, tf.newaxis] * q[:, tf.newaxis], [-1, p.shape[1] * q.shape[1]])
