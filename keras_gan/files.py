@@ -196,7 +196,10 @@ def first_line(error):
     """
     if failed := re.search(r"assertion failed: (.*\])", str(error)):
         return " ".join(re.findall(r"\[(.*?)\]", failed[1])).replace(" : ", ": ").rstrip(".")
-    text = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", str(error)).strip("'\"")
+    # Keras' `fit` puts the places in the code first.
+    places = r"^Graph execution error:.*\n(  File [^\n]*|<stack traces unavailable>)\n+"
+    text = re.sub(places, "", str(error), flags=re.DOTALL)
+    text = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", text).strip("'\"")
     return (text or type(error).__name__).splitlines()[0].rstrip(".")
 
 

@@ -3,7 +3,10 @@
 import errno
 import os
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_gan import InputError, files
 
@@ -117,3 +120,16 @@ def test_damaged_history(text, tmp_path):
     (tmp_path / "history.csv").write_text(text)
     with pytest.raises(InputError, match=r"history\.csv: not a history of epochs"):
         files.read_history(tmp_path / "history.csv")
+
+
+def test_the_reason_of_an_error_in_fit():
+    class Model(keras.Model):
+        def train_step(self, data):
+            return {"x": tf.reduce_sum(tf.reshape(data[0], [7, tf.shape(data[0])[0]]))}
+
+    model = Model()
+    model.compile()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Graph execution error") as caught:
+        model.fit(np.ones([4, 1]), np.ones([4]), verbose=0)
+    reason = "Input to reshape is a tensor with 4 values, but the requested shape has 28"
+    assert files.first_line(caught.value) == reason
