@@ -110,9 +110,10 @@ def batches(images, batch_size, *, labels=None, seed=0, start=0, minibatches=1, 
         images: uint8 [N, H, W, C], N >= batch_size.
         batch_size: images per minibatch.
         labels: int [N], for a conditional GAN.
+        seed: of the order.
         start: the number of batches to skip, as a resumed training does.
         minibatches: the number of minibatches in a batch, one for each update of D.
-        mirror: turn left and right in half of the images, chosen at random each time.
+        mirror: flip half of the images left to right, chosen at random each time.
 
     Returns:
         A `tf.data.Dataset` of float32 [minibatches * batch_size, H, W, C] in [-1, 1]; of pairs of
