@@ -34,6 +34,21 @@ def launch(*flags, workers=2):
     return subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
 
 
+def cluster():
+    """The environments of two workers on this machine."""
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    tasks = ({"type": "worker", "index": index} for index in range(2))
+    configs = ({"cluster": {"worker": addresses}, "task": task} for task in tasks)
+    return [{"TF_CONFIG": json.dumps(config)} for config in configs]
+
+
+def start(command, environments, stdout=subprocess.PIPE):
+    """Starts a Python command in each of these environments: nobody but TensorFlow ends them."""
+    options = {"cwd": ROOT, "stdout": stdout, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, *command]
+    return [subprocess.Popen(command, env={**os.environ, **e}, **options) for e in environments]
+
+
 def history(run):
     with open(run / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -86,13 +101,7 @@ print(*(int(o.iterations.numpy()) for o in (gan.g_optimizer, gan.d_optimizer)))
 
 def test_all_workers_hold_the_same_bits():
     """After 20 steps of Algorithm 1 with k = 3, in a user's own program."""
-    cluster = {"worker": [f"localhost:{port}" for port in free_ports(2)]}
-    workers = []
-    for index in range(2):
-        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
-        options = {"env": {**os.environ, "TF_CONFIG": json.dumps(task)}, "cwd": ROOT}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        workers.append(subprocess.Popen([sys.executable, "-c", USER_CODE], **options, **pipes))
+    workers = start(["-c", USER_CODE], cluster())
     (first, errors), (second, _) = (worker.communicate(timeout=120) for worker in workers)
     assert [worker.returncode for worker in workers] == [0, 0], errors
     assert first == second
@@ -138,18 +147,14 @@ def test_workers_killed_five_times_go_on(tiny_npz, tmp_path):
 def test_workers_of_slurm(tiny_npz, tmp_path):
     """Its variables for two tasks on this machine stand for TF_CONFIG."""
     flags = (f"--data_path={tiny_npz}", "--epochs=1", f"--model_dir={tmp_path / 'run'}")
-    command = [sys.executable, "train.py", *SMALL, *flags, "--strategy=multi_worker"]
     step = {"NUM_TASKS": "2", "NODELIST": "localhost", "TASKS_PER_NODE": "2"}
     slurm = {f"SLURM_STEP_{name}": value for name, value in step.items()}
-    workers = []
-    for index in range(2):
-        options = {"env": {**os.environ, **slurm, "SLURM_PROCID": str(index)}, "cwd": ROOT}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        workers.append(subprocess.Popen(command, **options, **pipes))
-    outputs = [worker.communicate(timeout=120)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], outputs
-    assert "Done. Now: python sample.py" in outputs[0]
-    assert "Done" not in outputs[1]
+    environments = [{**slurm, "SLURM_PROCID": str(index)} for index in range(2)]
+    workers = start(["train.py", *SMALL, *flags, "--strategy=multi_worker"], environments)
+    (first, errors), (second, _) = (worker.communicate(timeout=120) for worker in workers)
+    assert [worker.returncode for worker in workers] == [0, 0], errors
+    assert "Done. Now: python sample.py" in first
+    assert "Done" not in second
     assert [row["epoch"] for row in history(tmp_path / "run")] == [0]
 
 
@@ -157,16 +162,9 @@ def test_workers_of_slurm(tiny_npz, tmp_path):
     ("number", "place"), [(signal.SIGKILL, 0), (signal.SIGKILL, 1), (signal.SIGSTOP, 1)], ids=str
 )
 def test_without_one_worker_the_other_ends_with_a_line(number, place, tiny_npz, tmp_path):
-    """Each started by hand: nobody ends them but TensorFlow."""
-    cluster = {"worker": [f"localhost:{port}" for port in free_ports(2)]}
     flags = (f"--data_path={tiny_npz}", "--epochs=9999", f"--model_dir={tmp_path / 'run'}")
-    workers = []
-    for index in range(2):
-        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
-        command = [sys.executable, "train.py", *SMALL, *flags, "--strategy=multi_worker"]
-        options = {"env": {**os.environ, "TF_CONFIG": json.dumps(task)}, "cwd": ROOT}
-        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        workers.append(subprocess.Popen([*command, "--fid_every=0"], **options, **pipes))
+    command = ["train.py", *SMALL, *flags, "--strategy=multi_worker", "--fid_every=0"]
+    workers = start(command, cluster(), stdout=subprocess.DEVNULL)
     begin = time.monotonic()
     try:
         while not (tmp_path / "run/history.csv").exists() and time.monotonic() < begin + 120:
@@ -181,6 +179,20 @@ def test_without_one_worker_the_other_ends_with_a_line(number, place, tiny_npz, 
         for worker in workers:
             worker.kill()
             worker.communicate()
+
+
+def test_a_worker_that_sees_another_folder(tiny_npz, tmp_path):
+    flags = ("--epochs=1", f"--data_path={tiny_npz}", "--strategy=multi_worker")
+    workers = []
+    for name, environment in zip(("one", "two"), cluster(), strict=True):
+        command = ["train.py", *SMALL, *flags, f"--model_dir={tmp_path / name}"]
+        workers += start(command, [environment])
+    (_, chief), (_, other) = (worker.communicate(timeout=120) for worker in workers)
+    assert [worker.returncode for worker in workers] == [1, 1]
+    assert f"--model_dir={tmp_path / 'two'}: not the chief's run: expected a folder" in other
+    assert "train.py: A worker is missing (" in chief
+    assert "Traceback" not in chief + other
+    assert not (tmp_path / "two").exists()
 
 
 def test_workers_without_a_cluster(command, tiny_npz, tmp_path):
