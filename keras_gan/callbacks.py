@@ -97,9 +97,9 @@ class FrechetDistance(_Distance):
         network: a `keras_gan.evaluation.FeatureNetwork`; the default is for MNIST.
 
     Raises:
-        InputError: if the real or the generated images are not more than the network's features
-            (384 by default).
-            When `fit` begins: if the model generates images of another shape.
+        InputError: if there are not more real images, or not more generated ones, than the network
+            has features (384 by default). When `fit` begins: if the model generates images of
+            another shape.
     """
 
     name = "fid"
@@ -145,7 +145,7 @@ class History(keras.callbacks.Callback):
     """Writes the logs of each epoch to a CSV file, a row each, and the `seconds` spent so far.
 
     Rows of earlier epochs stay, as a resumed training needs it; those of later ones are replaced.
-    A `Checkpoint` also knows the seconds before an interruption within an epoch.
+    With a `Checkpoint`, `seconds` also counts what an interrupted epoch took before it was resumed.
     """
 
     def __init__(self, path, checkpoint=None):

@@ -228,7 +228,7 @@ class Config:
 
     @classmethod
     def of_record(cls, settings):
-        """The resolved configuration of a run's `settings`, a dict."""
+        """The configuration that a run has recorded; `settings` is a dict."""
         names = {field.name for field in dataclasses.fields(cls)}
         known = {name: value for name, value in settings.items() if name in names}
         try:

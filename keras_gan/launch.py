@@ -23,25 +23,24 @@ def define_flags():
     flags.DEFINE_integer("workers", 2, "How many processes.", lower_bound=1)
 
 
-def free_ports(count):
-    """Ports of localhost that no process listens on."""
+def tf_configs(count):
+    """The TF_CONFIG of each of `count` workers of one cluster on this machine, at free ports."""
     sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
+    cluster = {"worker": [f"localhost:{s.getsockname()[1]}" for s in sockets]}
     for s in sockets:
         s.close()
-    return ports
+    tasks = ({"type": "worker", "index": index} for index in range(count))
+    return [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
 
 
 def main(train_flags):
     if not os.path.exists("train.py"):
         raise InputError("There is no train.py here: start this in the folder that holds it.")
-    cluster = {"worker": [f"localhost:{port}" for port in free_ports(FLAGS.workers)]}
     command = [sys.executable, "train.py", "--strategy=multi_worker", *train_flags]
     workers = []
     try:
-        for index in range(FLAGS.workers):
-            task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
-            environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
+        for config in tf_configs(FLAGS.workers):
+            environment = {**os.environ, "TF_CONFIG": config}
             workers.append(subprocess.Popen(command, env=environment))
         statuses = [None]
         while None in statuses:

@@ -43,11 +43,12 @@ def several_workers(strategy):
 
 def is_chief(strategy):
     """Whether this process is the one that writes files."""
-    if not several_workers(strategy) or not strategy.cluster_resolver.cluster_spec().jobs:
+    if not several_workers(strategy):
         return True
     resolver = strategy.cluster_resolver
-    first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
-    return (resolver.task_type, resolver.task_id) == (first, 0)
+    jobs = resolver.cluster_spec().jobs  # none if TF_CONFIG names no worker: then it is alone
+    first = "chief" if "chief" in jobs else "worker"
+    return not jobs or (resolver.task_type, resolver.task_id) == (first, 0)
 
 
 def of_chief(strategy, value=0.0):

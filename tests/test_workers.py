@@ -1,7 +1,6 @@
 """Several processes on this machine compute what one does; files are written by one of them."""
 
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 from conftest import ROOT
 
 from keras_gan import training
-from keras_gan.launch import free_ports
+from keras_gan.launch import tf_configs
 
 pytestmark = pytest.mark.slow
 SMALL = ("--arch=mlp", "--batch_size=8", "--steps_per_epoch=8", "--steps_per_execution=1")
@@ -36,10 +35,7 @@ def launch(*flags, workers=2):
 
 def cluster():
     """The environments of two workers on this machine."""
-    addresses = [f"localhost:{port}" for port in free_ports(2)]
-    tasks = ({"type": "worker", "index": index} for index in range(2))
-    configs = ({"cluster": {"worker": addresses}, "task": task} for task in tasks)
-    return [{"TF_CONFIG": json.dumps(config)} for config in configs]
+    return [{"TF_CONFIG": config} for config in tf_configs(2)]
 
 
 def start(command, environments, stdout=subprocess.PIPE):
