@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CLASSES = 10  # of MNIST, for `conditional`
 # What the default of `dcgan` was before it got categories.
 BEFORE = {
+    "decay_steps": 0,
     "g_lr": 1e-3,
     "latent": "normal",
     "latent_dim": 16,

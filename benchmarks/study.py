@@ -62,9 +62,10 @@ def annealed(steps, learning_rate):
 # Settings are those of `common.build`. DEFAULT are those of `mlp` and `dcgan` when the study was
 # run. They have changed since.
 R1_THEN = {"penalties": {"r1": R1(3.0)}}
-DEFAULT = R1_THEN | {"batch_size": 64, "optimizer": networks.adam, "g_lr": 1e-3}
+CONSTANT = {"decay_steps": 0}
+DEFAULT = R1_THEN | CONSTANT | {"batch_size": 64, "optimizer": networks.adam, "g_lr": 1e-3}
 # What Radford et al. 2015 train with, except for the batch size.
-PLAIN = {
+PLAIN = CONSTANT | {
     "batch_size": 64,
     "penalty": "none",
     "ema_decay": 0.0,

@@ -103,6 +103,9 @@ class Config:
     simultaneous: bool | None = _setting(None, "Both gradients from one forward pass.")
     g_lr: float | None = _setting(None, "Learning rate of the generator.", _POSITIVE)
     d_lr: float | None = _setting(None, "Learning rate of the discriminator.", _POSITIVE)
+    decay_steps: int | None = _setting(
+        None, "The learning rates fall as 1 / (1 + step / N); 0: they do not.", _at_least(0)
+    )
     penalty: str | None = _setting(
         None,
         "Gradient penalty of the discriminator. If none of penalty, spectral_norm and weight_clip "
@@ -247,8 +250,9 @@ class Config:
 
 
 def _older(settings):
-    """What a run of version 0.1 had, whose `settings` do not name it."""
-    return {"latent": "uniform" if settings.get("arch") == "maxout" else "normal"}
+    """What a run of an older version had, whose `settings` do not name it."""
+    latent = "uniform" if settings.get("arch") == "maxout" else "normal"
+    return {"latent": latent, "decay_steps": 0}
 
 
 def _conditional(architecture, latent, classes):

@@ -153,8 +153,8 @@ def build(config, images, architecture=None, classes=None):
         default = architecture.default_penalty(config.penalty)
         penalty = dataclasses.replace(default, weight=config.penalty_weight)
     gan.compile(
-        architecture.optimizer(config.g_lr),
-        architecture.optimizer(config.d_lr),
+        architecture.optimizer(_rate(config.g_lr, config.decay_steps)),
+        architecture.optimizer(_rate(config.d_lr, config.decay_steps * config.d_steps)),
         LOSSES[config.loss](label_smoothing=config.label_smoothing),
         penalty=penalty,
         d_steps=config.d_steps,
@@ -166,6 +166,12 @@ def build(config, images, architecture=None, classes=None):
         else config.steps_per_execution or math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),
     )
     return gan
+
+
+def _rate(start, decay_steps):
+    """A learning rate for an optimiser: one that halves in its first `decay_steps` updates."""
+    schedule = keras.optimizers.schedules.InverseTimeDecay
+    return schedule(start, decay_steps, decay_rate=1.0) if decay_steps else start
 
 
 def _networks(config, images, architecture, classes):

@@ -163,7 +163,8 @@ def test_the_configuration_of_a_record():
     config = Config(loss="hinge", g_lr=0.1).resolve(1000)
     settings = json.loads(json.dumps(dataclasses.asdict(config)))
     assert Config.of_record({**settings, "of_a_later_version": 1}) == config
-    # Version 0.1 had no choice of the latents.
+    # Version 0.1 had no choice of the latents, and constant rates.
+    assert Config.of_record({"arch": "dcgan"}).decay_steps == 0
     assert Config.of_record({"arch": "maxout"}).latent == "uniform"
     assert Config.of_record({"arch": "mlp"}).latent == "normal"
     with pytest.raises(InputError, match="settings of a run are damaged"):

@@ -85,6 +85,7 @@ def test_settings_reach_the_model(digits):
         simultaneous=True,
         g_lr=0.25,
         d_lr=0.125,
+        decay_steps=100,
         label_smoothing=0.2,
         penalty="r1_r2",
         penalty_weight=0.5,
@@ -99,13 +100,23 @@ def test_settings_reach_the_model(digits):
     assert (gan.d_steps, gan.simultaneous, gan.ema_decay, gan.seed) == (2, True, 0.5, 11)
     assert float(gan.g_optimizer.learning_rate) == 0.25
     assert float(gan.d_optimizer.learning_rate) == 0.125
+    # They have halved after 100 steps, and D has made two updates in each.
+    gan.g_optimizer.iterations.assign(100)
+    gan.d_optimizer.iterations.assign(200)
+    assert float(gan.g_optimizer.learning_rate) == 0.25 / 2
+    assert float(gan.d_optimizer.learning_rate) == 0.125 / 2
+    gan.g_optimizer.iterations.assign(300)
+    assert float(gan.g_optimizer.learning_rate) == 0.25 / 4
     assert gan.adversarial_loss == LOSSES["non_saturating"](label_smoothing=0.2)
     assert gan.penalty == PENALTIES["r1_r2"](0.5)
     first = gan.discriminator.layers[0]
     assert isinstance(first, SpectralNormalization)
     assert isinstance(first.layer.kernel.constraint, Clip)
     assert first.layer.kernel.constraint.limit == 0.25
-    plain = training.build(Config(ema_decay=0.0, penalty="none").resolve(1000), digits[:1000])
+    flags = {"ema_decay": 0.0, "penalty": "none", "decay_steps": 0}
+    plain = training.build(Config(**flags).resolve(1000), digits[:1000])
+    plain.g_optimizer.iterations.assign(100)
+    assert float(plain.g_optimizer.learning_rate) == np.float32(2e-3)
     assert plain.ema_generator is None
     assert plain.penalty is None
     assert not any(isinstance(x, SpectralNormalization) for x in plain.discriminator.layers)
