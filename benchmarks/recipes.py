@@ -44,11 +44,13 @@ CHANGES = {
     "dropout 0.3 in D for R1": {"penalty": "none", "discriminator": with_dropout},
     "average of decay 0.9995": {"ema_decay": 0.9995},
 }
-# The first takes back the last change since BEFORE. Each of the others takes back that change and
-# one more.
-SLOWER = {"g_lr": BEFORE["g_lr"]}
+# The first takes back the last change since BEFORE, the second the last two. Each of the others takes
+# back those two and one more.
+CONSTANT = {"decay_steps": 0}
+SLOWER = CONSTANT | {"g_lr": BEFORE["g_lr"]}
 BACK = {
-    "rate of G 1e-3": SLOWER,
+    "constant rates": CONSTANT,
+    "and rate of G 1e-3": SLOWER,
     "and normal latents of 64": SLOWER | {"latent": "normal", "latent_dim": 64},
     "and no convolution more": SLOWER | {"generator": BEFORE["generator"]},
     "and R1 on all images": SLOWER | {"penalties": {"r1": R1(1.0)}},
@@ -61,6 +63,7 @@ RECIPES = {
     "before": BEFORE,
     **BACK,
     "dcgan, lsgan, conditional": {"conditional": True},
+    "conditional, constant rates": {"conditional": True} | CONSTANT,
 }
 REFERENCES = {
     "Keras' example": keras_example,
@@ -78,7 +81,9 @@ PARTS = {
     },
     "changes": dict.fromkeys(CHANGES, (60, 120, 300)),
     "sharper": dict.fromkeys(["dcgan, lsgan", "before", *BACK], (60, 120, 300)),
-    "labels": dict.fromkeys(["dcgan, lsgan, conditional"], (60, 120, 300)),
+    "labels": dict.fromkeys(
+        ["dcgan, lsgan, conditional", "conditional, constant rates"], (60, 120, 300)
+    ),
 }
 
 

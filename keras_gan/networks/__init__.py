@@ -118,7 +118,7 @@ ARCHITECTURES = {
         channels=dcgan.CHANNELS,
         g_lr=2e-3,
         # At constant rates the samples became worse again after two million images.
-        decay_steps=15_000,
+        decay_steps=7_500,
         ema_decay=0.999,
         simultaneous=True,
         penalty="r1",
