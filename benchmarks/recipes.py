@@ -44,8 +44,8 @@ CHANGES = {
     "dropout 0.3 in D for R1": {"penalty": "none", "discriminator": with_dropout},
     "average of decay 0.9995": {"ema_decay": 0.9995},
 }
-# The first takes back the last change since BEFORE, the second the last two. Each of the others takes
-# back those two and one more.
+# The first takes back the last change since BEFORE, the second the last two. Each of the others
+# takes back those two and one more.
 CONSTANT = {"decay_steps": 0}
 SLOWER = CONSTANT | {"g_lr": BEFORE["g_lr"]}
 BACK = {
