@@ -118,7 +118,7 @@ def run_and_resume(folder, devices, batch_size):
     images, _ = data.synthetic.digits(600, seed=0)
     np.savez(f"{folder}/digits.npz", x_train=images)
     flags = {"arch": "mlp", "data_path": f"{folder}/digits.npz", "strategy": "mirrored"}
-    flags |= {"steps_per_epoch": 4, "batch_size": batch_size}
+    flags |= {"steps_per_epoch": 4, "batch_size": batch_size, "decay_steps": 3}
     for name, epochs in (("whole", [2]), ("parts", [1, 2])):
         for until in epochs:
             training.run(Config(**flags, epochs=until, model_dir=f"{folder}/{name}"))
