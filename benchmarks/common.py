@@ -15,9 +15,9 @@ from keras_gan.networks import ARCHITECTURES, dcgan
 ROOT = Path(__file__).resolve().parent.parent
 
 CLASSES = 10  # of MNIST, for `conditional`
+CONSTANT = {"decay_steps": 0}  # learning rates that do not fall
 # What the default of `dcgan` was before it got categories.
-BEFORE = {
-    "decay_steps": 0,
+BEFORE = CONSTANT | {
     "g_lr": 1e-3,
     "latent": "normal",
     "latent_dim": 16,

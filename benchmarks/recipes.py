@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 import keras_gan
-from benchmarks.common import BEFORE, NARROW, ROOT, build, markdown, train
+from benchmarks.common import BEFORE, CONSTANT, NARROW, ROOT, build, markdown, train
 from benchmarks.references import keras_example, pytorch_gan_lsgan, tensorflow_tutorial
 from keras_gan import callbacks, data, networks
 from keras_gan.backend import configure_tensorflow, keras, tf
@@ -46,7 +46,6 @@ CHANGES = {
 }
 # The first takes back the last change since BEFORE, the second the last two. Each of the others
 # takes back those two and one more.
-CONSTANT = {"decay_steps": 0}
 SLOWER = CONSTANT | {"g_lr": BEFORE["g_lr"]}
 BACK = {
     "constant rates": CONSTANT,

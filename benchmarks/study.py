@@ -22,7 +22,7 @@ import pandas as pd
 
 import keras_gan
 from benchmarks import claims, common, tables
-from benchmarks.common import NARROW, ROOT
+from benchmarks.common import CONSTANT, NARROW, ROOT
 from benchmarks.scores import blurred
 from keras_gan import data, networks
 from keras_gan.backend import configure_tensorflow, keras, tf
@@ -62,7 +62,6 @@ def annealed(steps, learning_rate):
 # Settings are those of `common.build`. DEFAULT are those of `mlp` and `dcgan` when the study was
 # run. They have changed since.
 R1_THEN = {"penalties": {"r1": R1(3.0)}}
-CONSTANT = {"decay_steps": 0}
 DEFAULT = R1_THEN | CONSTANT | {"batch_size": 64, "optimizer": networks.adam, "g_lr": 1e-3}
 # What Radford et al. 2015 train with, except for the batch size.
 PLAIN = CONSTANT | {

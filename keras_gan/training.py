@@ -169,7 +169,7 @@ def build(config, images, architecture=None, classes=None):
 
 
 def _rate(start, decay_steps):
-    """A learning rate for an optimiser: one that halves in its first `decay_steps` updates."""
+    """An optimiser's learning rate: it halves in the first `decay_steps` updates; 0: it stays."""
     schedule = keras.optimizers.schedules.InverseTimeDecay
     return schedule(start, decay_steps, decay_rate=1.0) if decay_steps else start
 

@@ -55,7 +55,7 @@ class Architecture:
     channels: int | None = None  # None: the builders don't take it
     g_lr: float = 1e-3
     d_lr: float = 1e-3
-    decay_steps: int = 0  # 0: the rates do not fall
+    decay_steps: int = 0  # 0: the learning rates do not fall
     ema_decay: float = 0.0
     num_images: int | None = None  # at most
     simultaneous: bool = False
@@ -83,7 +83,8 @@ class Architecture:
 def _dcgan_sizes(height, width):
     """R1 in proportion to the pixels (Karras et al. 2020, StyleGAN2-ADA), 1 for 28 x 28.
 
-    With more than two doublings the networks are wider, and need smaller steps, from the start.
+    With more than two doublings the networks are wider, and need smaller steps. Rates that fall
+    have not been measured there.
     """
     fields = {"penalties": {"r1": R1(height * width / 28**2, one_in=4)}}
     if dcgan.doublings(height, width) > 2:
