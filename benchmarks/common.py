@@ -10,7 +10,7 @@ import pandas as pd
 from keras_gan import data, training
 from keras_gan.backend import keras
 from keras_gan.config import Config
-from keras_gan.networks import ARCHITECTURES, dcgan
+from keras_gan.networks import ARCHITECTURES, dcgan, mlp
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,6 +26,16 @@ BEFORE = CONSTANT | {
 }
 # It had half the channels when the study and the changed recipes were trained.
 NARROW = BEFORE | {"channels": 16}
+
+
+def without_rescaling(image_shape):
+    """The discriminator of `mlp` as it was until 2026-11-29: its first layer saw [-1, 1]."""
+    _, *others = mlp.discriminator(image_shape).layers
+    return keras.Sequential([keras.Input(image_shape), *others], name="discriminator")
+
+
+# The networks with which the study was trained.
+STUDIED = {"mlp": {"discriminator": without_rescaling}, "dcgan": NARROW, "maxout": {}}
 
 
 def build(images, settings):

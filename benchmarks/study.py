@@ -22,7 +22,7 @@ import pandas as pd
 
 import keras_gan
 from benchmarks import claims, common, tables
-from benchmarks.common import CONSTANT, NARROW, ROOT
+from benchmarks.common import CONSTANT, ROOT, STUDIED
 from benchmarks.scores import blurred
 from keras_gan import data, networks
 from keras_gan.backend import configure_tensorflow, keras, tf
@@ -164,7 +164,7 @@ def real(setup, dataset):
 def build_run(setup, run):
     """The GAN of a run, its training images, and its `Config`."""
     settings = {"arch": run.arch, "loss": run.loss, "seed": run.seed}
-    settings |= (NARROW if run.arch == "dcgan" else {}) | run.settings
+    settings |= STUDIED[run.arch] | run.settings
     images = real(setup, run.dataset)[0].images
     return common.build(images, settings)
 

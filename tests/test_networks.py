@@ -28,6 +28,14 @@ def test_dense_architectures_take_any_size(name):
     assert ARCHITECTURES[name].generator(7, (5, 3, 1)).output_shape == (None, 5, 3, 1)
 
 
+@pytest.mark.parametrize("name", ["mlp", "maxout"])
+def test_dense_discriminators_see_a_black_pixel_as_zero(name):
+    discriminator = ARCHITECTURES[name].discriminator((5, 3, 1))
+    grey, black = np.zeros([1, 5, 3, 1]), np.full([1, 5, 3, 1], -1.0)
+    assert discriminator(black) == 0  # all biases are 0 at first
+    assert discriminator(grey) != 0
+
+
 # (height, width): G's first grid, and channels from there on; D's last map, and its channels.
 GROWTH = {
     (28, 28): ((7, 7), [64, 32, 3], (4, 4), [32, 64, 128]),
