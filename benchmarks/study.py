@@ -165,6 +165,8 @@ def build_run(setup, run):
     """The GAN of a run, its training images, and its `Config`."""
     settings = {"arch": run.arch, "loss": run.loss, "seed": run.seed}
     settings |= STUDIED[run.arch] | run.settings
+    if (run.arch, run.loss, run.setting) == ("mlp", "lsgan", "default"):
+        settings |= {"penalty": "r1", "spectral_norm": True}  # as was the default then
     images = real(setup, run.dataset)[0].images
     return common.build(images, settings)
 

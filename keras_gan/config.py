@@ -217,11 +217,8 @@ class Config:
         """The defaults of `penalty`, `spectral_norm` and `weight_clip`."""
         if any(getattr(self, name) is not None for name in NO_REGULARIZERS):
             return NO_REGULARIZERS
-        return NO_REGULARIZERS | (
-            architecture.regularizers.get(self.loss)
-            or LOSSES[self.loss].regularizers
-            or {"penalty": architecture.penalty}
-        )
+        by_loss = LOSSES[self.loss].regularizers
+        return NO_REGULARIZERS | (by_loss or {"penalty": architecture.penalty})
 
     def _with_defaults(self, defaults):
         """A copy with `defaults` in the fields that are None; other names are ignored."""

@@ -92,16 +92,16 @@ def test_the_command_is_the_one_of_the_run(make_run):
     flags = {
         "arch": "mlp",
         "loss": "lsgan",
-        "penalty": "r1",
+        "spectral_norm": True,
         "batch_size": 8,
         "data_path": "a b.npz",
     }
     run = make_run(**flags)
     command = report.Run(run.path).command()
-    # The defaults are R1 and spectral normalisation: if one is given, the other is off.
+    # The default is R1, and off if spectral normalisation is given.
     assert shlex.split(command) == [
         "python", "train.py", "--arch=mlp", "--batch_size=8", "--data_path=a b.npz",
-        "--loss=lsgan", f"--model_dir={run.path}", "--penalty=r1",
+        "--loss=lsgan", f"--model_dir={run.path}", "--spectral_norm",
     ]  # fmt: skip
 
 

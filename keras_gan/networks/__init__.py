@@ -42,8 +42,7 @@ class Architecture:
     """Builders of two networks, and their defaults for the fields of `Config` of the same names.
 
     `penalty` is the default for every loss that has no `regularizers` of its own. The field
-    `regularizers` has exceptions: a loss -> fields of `Config`. The field `penalties` overrides the
-    default of a penalty: its name -> a `GradientPenalty`.
+    `penalties` overrides the default of a penalty: its name -> a `GradientPenalty`.
     """
 
     generator: Callable  # (latent_dim, image_shape, [channels]) -> keras.Model
@@ -62,7 +61,6 @@ class Architecture:
     augment: str = "none"
     penalty: str = "none"
     penalties: dict[str, GradientPenalty] = dataclasses.field(default_factory=dict)
-    regularizers: dict[str, dict] = dataclasses.field(default_factory=dict)
     latent: str = "normal"  # a key of keras_gan.seeds.LATENTS
     conditional_dim: int | None = None  # normal numbers in a latent with classes
     initialize: Callable | None = None  # (generator, images uint8): sets initial weights from them
@@ -102,8 +100,6 @@ ARCHITECTURES = {
         simultaneous=True,
         penalty="r1",
         penalties={"r1": R1(1.0)},
-        # With R1 alone three of five seeds collapsed: docs/claims.md.
-        regularizers={"lsgan": {"penalty": "r1", "spectral_norm": True}},
     ),
     "dcgan": Architecture(
         dcgan.generator,
