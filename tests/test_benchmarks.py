@@ -499,6 +499,11 @@ def test_a_run_is_built_as_listed(setup):
     assert (config.batch_size, len(images)) == (64, 1500)
     other, _, _ = study.build_run(setup, study.dataclasses.replace(run, seed=4))
     assert not np.allclose(gan.generator.weights[0], other.generator.weights[0])
+    run = study.Run("losses", "mlp", "lsgan", "default", study.DEFAULT, (8,))
+    gan, _, config = study.build_run(setup, run)
+    assert (config.penalty, config.penalty_weight, config.spectral_norm) == ("r1", 3.0, True)
+    # Its D sees pixels in [-1, 1]: a black image is not 0.
+    assert gan.discriminator(np.full([1, 28, 28, 1], -1.0)) != 0
     run = study.Run("losses", "maxout", "non_saturating", "published", {"num_images": 200}, (8,))
     gan, images, config = study.build_run(setup, run)
     assert isinstance(gan.g_optimizer, GoodfellowSGD)
