@@ -23,7 +23,7 @@ def generator(latent_dim, image_shape):
 
 def discriminator(image_shape):
     """Images [n, *image_shape] in [-1, 1] -> logits [n, 1]."""
-    # Pixels in [0, 1], as in maxout: with a background of -1 the samples were worse.
+    # Pixels in [0, 1], as in maxout: with a background of -1 many losses collapsed.
     rescaling = keras.layers.Rescaling(0.5, 0.5)
     layers = [keras.Input(image_shape), rescaling, keras.layers.Flatten()]
     for units in (512, 256):
