@@ -1,7 +1,6 @@
 """Makes keras_gan/pretrained/mnist, the generator that comes with the package, from a run.
 
-python train.py --conditional --latent_dim=106 --decay_steps=0 --epochs=24 --fid_every=4 \
-    --model_dir=runs/pretrained
+python train.py --conditional --latent_dim=106 --epochs=24 --fid_every=4 --model_dir=runs/pretrained
 python -m benchmarks.pretrained runs/pretrained
 python -m keras_gan.evaluate --model_dir=keras_gan/pretrained/mnist
 
