@@ -20,7 +20,9 @@ from keras_gan.evaluation import (
     evaluate,
     evaluate_images,
     network,
+    scores,
 )
+from keras_gan.evaluation.metrics import OF_CLASSES
 
 N = 1500  # images in a set
 LEAST = 3850  # images that fid_infinity takes
@@ -46,8 +48,8 @@ def reference(halves):
 
 @pytest.fixture(scope="module")
 def scored(reference):
-    """Scores images without Parzen windows, which are slow."""
-    others = ("fid_infinity", "parzen", "acceptance", "memorisation", "accuracy", "class_fid")
+    """Scores images: without Parzen windows and patches, which are slow."""
+    others = ("fid_infinity", "parzen", "acceptance", "memorisation", "swd", *OF_CLASSES)
     metrics = [m for m in METRICS if m not in others]
     return lambda images: evaluate(Samples(images), reference, metrics)
 
@@ -367,7 +369,9 @@ def evaluate_command(command):
     return lambda *flags, **environment: command("-m", "keras_gan.evaluate", *flags, **environment)
 
 
-def test_images_from_python(digits_npz):
+def test_images_from_python(digits_npz, monkeypatch):
+    few = functools.partial(scores.sliced_wasserstein, patches=2**10, directions=16)
+    monkeypatch.setattr(scores, "sliced_wasserstein", few)  # the default takes long
     model = keras.Sequential(
         [keras.Input([28, 28, 1]), keras.layers.AveragePooling2D(7), keras.layers.Flatten()]
     )
@@ -385,18 +389,18 @@ def test_images_from_python(digits_npz):
         ),
         "acceptance": "The discriminator is not given.",
     }
-    scores = found["scores"]
-    assert {"fid", "fid_infinity", "kid", "recall", "parzen", "memorisation"} <= scores.keys()
-    assert all(list(row) == ["model", "real", "noise"] for row in scores.values())
-    assert scores["fid"]["real"] < scores["fid"]["noise"]
+    table = found["scores"]
+    assert {"fid", "fid_infinity", "kid", "recall", "parzen", "swd", "memorisation"} <= table.keys()
+    assert all(list(row) == ["model", "real", "noise"] for row in table.values())
+    assert table["fid"]["real"] < table["fid"]["noise"]
     # Real training images around the test images, not the test images themselves.
-    assert scores["parzen"]["real"] == pytest.approx(scores["parzen"]["model"], rel=0.1)
-    assert scores["memorisation"]["real"] == pytest.approx(1, rel=0.1)
+    assert table["parzen"]["real"] == pytest.approx(table["parzen"]["model"], rel=0.1)
+    assert table["memorisation"]["real"] == pytest.approx(1, rel=0.1)
     count = len(METRICS) - 2  # of the samples no class was asked for
     assert said[-1] == f"[{count}/{count}] memorisation of noise"
     floats = images[::-1] / 127.5 - 1  # in another order, too
     assert evaluate_images(floats, "mine", metrics=["kid"], **options)["scores"] == {
-        name: scores[name] for name in ("kid", "kid_error")
+        name: table[name] for name in ("kid", "kid_error")
     }
     with pytest.raises(InputError, match="discriminator is not given"):
         evaluate_images(images, metrics=["acceptance"], **options)
