@@ -63,6 +63,7 @@ def annealed(steps, learning_rate):
 # run. They have changed since.
 R1_THEN = {"penalties": {"r1": R1(3.0)}}
 DEFAULT = R1_THEN | CONSTANT | {"batch_size": 64, "optimizer": networks.adam, "g_lr": 1e-3}
+R1_AND_SPECTRAL = {"penalty": "r1", "spectral_norm": True}  # of `mlp` with `lsgan`
 # What Radford et al. 2015 train with, except for the batch size.
 PLAIN = CONSTANT | {
     "batch_size": 64,
@@ -81,13 +82,16 @@ GAN = ("non_saturating",)
 PAPERS = ("minimax", "non_saturating", "lsgan")
 LATER = ("hinge", "wasserstein")
 RELATIVISTIC = ("relativistic",)
+OTHERS = (*LATER, *RELATIVISTIC)
 PARZEN = (2500, 5000, 10_000, 17_000, 25_000, 35_000, 50_000, 70_000, 90_000)
 
 # Part, networks, losses, name of the setting, settings, when to score (numbers of generator
 # updates, or seconds of training), and updates between two rows of study-courses.csv, if any.
 RUNS = [
     ("losses", BOTH, PAPERS, "plain", PLAIN, (3000, "45s")),
-    ("losses", BOTH, (*PAPERS, *LATER, *RELATIVISTIC), "default", DEFAULT, (3000, "45s")),
+    ("losses", ("dcgan",), (*PAPERS, *OTHERS), "default", DEFAULT, (3000, "45s")),
+    ("losses", ("mlp",), (*GAN, "minimax", *OTHERS), "default", DEFAULT, (3000, "45s")),
+    ("losses", ("mlp",), ("lsgan",), "default", DEFAULT | R1_AND_SPECTRAL, (3000, "45s")),
     ("losses", ("maxout",), GAN, "published", {}, (3000, "45s")),
     ("gradients", BOTH, ("minimax", "non_saturating"), "plain", PLAIN, (500,), 20),
     ("half", ("mlp",), GAN, "plain", PLAIN, (4000,), 200),
@@ -165,8 +169,6 @@ def build_run(setup, run):
     """The GAN of a run, its training images, and its `Config`."""
     settings = {"arch": run.arch, "loss": run.loss, "seed": run.seed}
     settings |= STUDIED[run.arch] | run.settings
-    if (run.arch, run.loss, run.setting) == ("mlp", "lsgan", "default"):
-        settings |= {"penalty": "r1", "spectral_norm": True}  # as was the default then
     images = real(setup, run.dataset)[0].images
     return common.build(images, settings)
 
