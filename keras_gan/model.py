@@ -131,21 +131,13 @@ class GAN(keras.Model):
             for layer in (*self.generator._flatten_layers(), *self.discriminator._flatten_layers()):
                 if isinstance(layer, keras.layers.BatchNormalization):
                     layer.synchronized = True
-        # Without optimizer=None Keras would make an RMSprop, and a metric of a loss it never sees.
-        super().compile(optimizer=None, loss=None, **kwargs)
         g_optimizer, d_optimizer = map(keras.optimizers.get, (g_optimizer, d_optimizer))
         if g_optimizer is d_optimizer:
             raise ValueError("g_optimizer and d_optimizer are one object: expected two.")
-        self.g_optimizer = _with_loss_scale(g_optimizer, self.generator)
-        self.d_optimizer = _with_loss_scale(d_optimizer, self.discriminator)
-        for name in ("g_optimizer", "d_optimizer"):
-            optimizer = getattr(self, name)
-            if getattr(optimizer, "inner_optimizer", optimizer).use_ema:  # of a loss scale
-                # Keras would put the averages into the weights only for `model.optimizer`.
-                raise ValueError(f"{name} has use_ema=True: expected False; use ema_decay of GAN.")
-        # load_model restores the state only of optimisers that are built.
-        self.g_optimizer.build(self.generator.trainable_variables)
-        self.d_optimizer.build(self.discriminator.trainable_variables)
+        # Without optimizer=None Keras would make an RMSprop, and a metric of a loss it never sees.
+        super().compile(optimizer=None, loss=None, **kwargs)
+        self.g_optimizer = _built("g_optimizer", g_optimizer, self.generator)
+        self.d_optimizer = _built("d_optimizer", d_optimizer, self.discriminator)
         self.adversarial_loss = loss
         has_value = loss.value(tf.zeros([1, 1]), tf.zeros([1, 1])) is not None
         self._make_metrics("d_loss", "g_loss", "d_real", "d_fake", *["value"] * has_value)
@@ -441,11 +433,17 @@ def _at_least_float32(logits):
     return logits if logits.dtype == tf.float64 else tf.cast(logits, tf.float32)
 
 
-def _with_loss_scale(optimizer, network):
+def _built(name, optimizer, network):
+    """The optimiser of a network, ready to be saved and loaded; in float16 with a loss scale."""
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if (optimizer.inner_optimizer if scaled else optimizer).use_ema:
+        # Keras would put the averages into the weights only for `model.optimizer`.
+        raise ValueError(f"{name} has use_ema=True: expected False; use ema_decay of GAN.")
     float16 = any(layer.compute_dtype == "float16" for layer in network._flatten_layers())
-    if not float16 or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return optimizer
-    return keras.optimizers.LossScaleOptimizer(optimizer)
+    if float16 and not scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return optimizer
 
 
 def _descend(loss, network, optimizer, tape):
