@@ -54,7 +54,7 @@ class Checkpoint(keras.callbacks.Callback):
         # The sums of the metrics over the steps done.
         self._sums = [tf.Variable(tf.zeros(v.shape, v.dtype)) for v in _metrics(model)]
         self._required = {"model": model, "epoch": self._epoch, "seconds": self._seconds}
-        self._optional = {"steps": self._steps, "sums": self._sums}  # not in a state of version 0.2
+        self._optional = {"steps": self._steps, "sums": self._sums}  # not in a state of version 0.1
         state = {**self._required, **self._optional, "fid": self._fid}
         self._state = tf.train.Checkpoint(**state)
 
@@ -114,7 +114,7 @@ class Checkpoint(keras.callbacks.Callback):
     def save_within_epoch(self):
         """Writes the state between two steps. Returns its path; None if the epoch ends anyway."""
         done = int(self.model.step.numpy()) - self._step
-        if done == self.params["steps"]:
+        if done >= self.params["steps"]:  # more with several steps per call
             return None
         self._steps.assign(self._steps_before + done)
         _copy(_metrics(self.model), self._sums)
@@ -153,7 +153,8 @@ class Checkpoint(keras.callbacks.Callback):
                 os.replace(file, path.parent / file.name)
         files.sync(path.parent)
         states = _states(path.parent)
-        for old in states[states.index(path) + max_to_keep :]:
+        newer = states.index(path)  # of a training that was given up, as its states were damaged
+        for old in states[newer + max_to_keep :] + states[:newer] * (max_to_keep == 1):
             # .index last: as long as it is there, a later call deletes what an interrupted one left
             for file in _files(old):
                 files.remove(file)

@@ -140,7 +140,7 @@ class Config:
     )
     jit_compile: bool | None = _option(None, "Use XLA (default: on a GPU).")
     steps_per_execution: int | None = _option(
-        None, "Steps per call of the compiled graph (default: up to 8).", _at_least(1)
+        None, "Steps per call of the compiled graph, at most (default: 8).", _at_least(1)
     )
     max_minutes: float | None = _option(
         None, "Finish after so many minutes of training, all sessions together.", _POSITIVE
@@ -180,10 +180,9 @@ class Config:
 
         `classes` is their number of classes, or None if they have no labels.
 
-        If none of `penalty`, `spectral_norm` and `weight_clip` is given, they are what the
-        architecture lists for the loss, else what the loss needs, else the architecture's
-        penalty. If one is given, those not given are off. Other defaults are those of the
-        `Architecture`, by default the one that `arch` names.
+        If none of `penalty`, `spectral_norm` and `weight_clip` is given, they are what the loss
+        needs, else the architecture's penalty. If one is given, those not given are off. Other
+        defaults are those of the `Architecture`, by default the one that `arch` names.
 
         Raises:
             InputError: if there are too few images, a `penalty_weight` has no penalty, the
@@ -249,13 +248,13 @@ class Config:
 def _older(settings):
     """What a run of an older version had, whose `settings` do not name it."""
     latent = "uniform" if settings.get("arch") == "maxout" else "normal"
-    return {"latent": latent, "decay_steps": 0}
+    return {"latent": latent, "decay_steps": 0, "augment": "none"}
 
 
 def _conditional(architecture, latent, classes):
     """The defaults of the latents: normal numbers, and one for each class."""
-    if classes is None:
-        raise InputError("--conditional: the images have no labels 0, 1, 2, ...")
+    if classes is None or classes < 2:
+        raise InputError("--conditional: the images have no labels 0, 1, 2, ..., or just one.")
     if latent not in (None, "categorical"):
         raise InputError(f"--latent={latent}: expected categorical with --conditional.")
     normal = architecture.latent_dim - CATEGORIES * (architecture.latent == "categorical")

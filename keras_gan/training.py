@@ -163,7 +163,7 @@ def build(config, images, architecture=None, classes=None):
         jit_compile="auto" if config.jit_compile is None else config.jit_compile,
         steps_per_execution=1
         if gan.distribute_strategy.num_replicas_in_sync > 1  # Keras can't do more
-        else config.steps_per_execution or math.gcd(STEPS_PER_EXECUTION, config.steps_per_epoch),
+        else math.gcd(config.steps_per_execution or STEPS_PER_EXECUTION, config.steps_per_epoch),
     )
     return gan
 
@@ -285,6 +285,8 @@ def _fit(gan, source, config, directory, checkpoint):
         chosen.append(keras.callbacks.TensorBoard(str(directory.logs)))
     order = {"seed": config.seed, "minibatches": config.d_steps, "mirror": config.mirror}
     order["labels"] = source.labels
+    # Keras makes whole calls, also of the rest of an epoch: others would make too many steps.
+    gan.steps_per_execution = math.gcd(gan.steps_per_execution, checkpoint.steps)
     with stop:
         while not _finished(config, checkpoint):
             # The epoch in which a training was interrupted has fewer steps left than the others.

@@ -227,12 +227,12 @@ def test_folders_with_wildcards_keep_apart(tmp_path):
     assert kept == {f"ckpt-{n}.{part}" for n in (3, 4) for part in ("index", "data-00000-of-00001")}
 
 
-def test_a_state_of_version_0_2_is_read(tmp_path):
+def test_a_state_of_version_0_1_is_read(tmp_path):
     gan = small_gan()
-    state_0_2 = tf.train.Checkpoint(
+    state_0_1 = tf.train.Checkpoint(
         model=gan, epoch=tf.Variable(2, dtype=tf.int64), seconds=tf.Variable(1.5, dtype=tf.float64)
     )
-    manager = tf.train.CheckpointManager(state_0_2, str(tmp_path), max_to_keep=3)
+    manager = tf.train.CheckpointManager(state_0_1, str(tmp_path), max_to_keep=3)
     manager.save(checkpoint_number=2)
     _, checkpoint, history = train_plain(tmp_path, epochs=3)
     assert len(history["d_loss"]) == 1
@@ -433,6 +433,14 @@ def test_damaged_best_state_does_not_hold_up_the_training(tmp_path, capsys):
     path = tmp_path / "best/ckpt-1.index"
     path.write_bytes(path.read_bytes()[:50])
     assert fit_with(Fid([3.0, 4.0, 9.0]), tmp_path, 3) == 3
+
+
+def test_the_best_state_is_the_only_one_in_its_folder(tmp_path):
+    """Also if the last states were damaged, and the training fell back behind the best one."""
+    fit_with(Fid([9.0, 9.0, 3.0]), tmp_path, 3)
+    for path in tmp_path.glob("ckpt-[23].index"):
+        path.write_bytes(path.read_bytes()[:50])
+    assert fit_with(Fid([9.0, 2.0]), tmp_path, 2) == 2
 
 
 @pytest.mark.parametrize("reader", ["load_checkpoint", "Checkpoint"])

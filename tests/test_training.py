@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 import os
+import signal
 from unittest import mock
 
 import keras
@@ -183,6 +184,27 @@ def test_load_brings_back_a_run(conditional_run):
         training.load(directory, "best")  # no epoch has a score
     with pytest.raises(InputError, match="no run directory"):
         training.load(directory / "export")
+
+
+def test_an_epoch_has_its_steps_whatever_a_call_has(conditional_run, tmp_path, monkeypatch):
+    """Interrupted with one step per call, resumed with two; and of 7 steps."""
+    _, images = conditional_run
+    np.save(tmp_path / "digits.npy", images)
+    settings = {"arch": "mlp", "steps_per_epoch": 7, "epochs": 2, "fid_every": 0, "batch_size": 8}
+    config = Config(**settings, data_path=f"{tmp_path}/digits.npy", model_dir=f"{tmp_path}/run")
+    monkeypatch.setattr(training, "configure_tensorflow", lambda deterministic: None)
+
+    def interrupt(limit, batch, logs=None):
+        if batch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.TimeLimit, "on_train_batch_begin", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            training.run(dataclasses.replace(config, steps_per_execution=1))
+    assert (tmp_path / "run/checkpoints/ckpt-0-3.index").exists()
+    training.run(dataclasses.replace(config, steps_per_execution=2))
+    assert int(training.load(tmp_path / "run").step) == 2 * 7
 
 
 def test_init_from_another_run(conditional_run, tmp_path):
