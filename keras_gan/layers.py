@@ -1,4 +1,4 @@
-"""Spectral normalisation and weight clipping."""
+"""Spectral normalisation, weight clipping, and other copies of a network."""
 
 import keras
 from keras import ops

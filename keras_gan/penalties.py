@@ -47,15 +47,16 @@ class GradientPenalty(abc.ABC):
         """Logits and squared slopes of the images that the mean is taken over, and their number."""
         if self.one_in == 1:
             return *_slope(discriminator, images), None
-        n = images.shape[0] or tf.shape(images)[0]
-        m = -(-n // self.one_in)
+        m = -(-_count(images) // self.one_in)
         return *_slope(lambda some: discriminator(some, slice(m)), images[:m]), m
 
     def _logits_and_slope(self, discriminator, images):
         """All logits [n, 1], and the squared slopes of those that the mean is taken over."""
         logits, square, m = self._slope(discriminator, images)
         if m is not None:
-            rest = discriminator(images[m:], slice(m, None))
+            # Of one image nothing is left, and convolutions fail on no image: it is judged again.
+            start = m - m // _count(images)
+            rest = discriminator(images[start:], slice(start, None))[m - start :]
             logits = tf.concat([logits, rest], axis=0)
         return logits, square
 
@@ -64,6 +65,10 @@ class GradientPenalty(abc.ABC):
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def _count(images):
+    return images.shape[0] or tf.shape(images)[0]
 
 
 def _slope(discriminator, images):

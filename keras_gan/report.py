@@ -87,8 +87,8 @@ class Run:
         given = {name: value for name, value in given.items() if value is not None}
         given |= {"model_dir": str(self.directory.path), "overwrite": False}
         run, (count, *shape) = Config(**given), self.dataset["shape"]
+        count = self.dataset.get("available", count)  # more than `--num_images`
         architecture = ARCHITECTURES[run.arch].for_images(count, *shape)
-        count = self.dataset.get("available", count)
         for name in sorted(given.keys() - {"arch", "loss"}, reverse=True):  # penalty_weight first
             rest = {other: value for other, value in given.items() if other != name}
             with contextlib.suppress(InputError):

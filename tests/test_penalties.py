@@ -57,6 +57,30 @@ def test_quadratic_discriminator_on_real_and_generated_images():
     np.testing.assert_allclose(penalty(R1R2(3.0), quadratic), 3 / 2 * (real + fake), rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [1, None])
+@pytest.mark.parametrize("name", ["r1", "r1_r2"])
+def test_a_part_of_one_image_is_the_image(name, size):
+    """Convolutions fail on an empty batch."""
+    network = keras.Sequential(
+        [keras.Input([2, 3, 1]), keras.layers.Conv2D(4, 2), keras.layers.Flatten()]
+    )
+    network.add(keras.layers.Dense(1))
+
+    def discriminator(images, rows=slice(None)):
+        return network(images)
+
+    @tf.function(input_signature=[tf.TensorSpec([size, 2, 3, 1])] * 2)
+    def gradients(real, fake):
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = [PENALTIES[name](one_in=n)(discriminator, real, fake, SEED) for n in (4, 1)]
+            losses = [tf.add_n([tf.reduce_sum(x) for x in output]) for output in outputs]
+        return [tape.gradient(loss, network.trainable_variables) for loss in losses]
+
+    part, whole = gradients(REAL[:1], FAKE[:1])
+    for a, b in zip(part, whole, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(("one_in", "first"), [(2, 3), (4, 2), (5, 1), (100, 1)])
 def test_the_mean_over_the_first_of_five_images(one_in, first):
     real, fake = squares(REAL)[:first].mean(), squares(FAKE)[:first].mean()

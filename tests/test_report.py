@@ -16,20 +16,26 @@ from PIL import Image
 from keras_gan import InputError, files, plots, report
 from keras_gan.config import Config
 from keras_gan.images import write_grid
+from keras_gan.networks import ARCHITECTURES
 from keras_gan.run_directory import RunDirectory
 
 
 @pytest.fixture
 def make_run(tmp_path):
     def make(
-        name="run", epochs=3, columns=("d_loss", "g_loss", "d_real", "d_fake", "fid"), **flags
+        name="run",
+        epochs=3,
+        columns=("d_loss", "g_loss", "d_real", "d_fake", "fid"),
+        channels=1,
+        **flags,
     ):
         """A run directory as a training leaves it."""
         directory = RunDirectory(tmp_path / name)
         directory.samples.mkdir(parents=True)
-        config = Config(**flags).resolve(60_000)
+        config, shape = Config(**flags), (28, 28, channels)
+        config = config.resolve(60_000, ARCHITECTURES[config.arch].for_images(60_000, *shape))
         dataset = {"name": "mnist", "sha256": "0" * 64, "available": 60_000}
-        dataset["shape"] = [config.num_images, 28, 28, 1]
+        dataset["shape"] = [config.num_images, *shape]
         directory.write_config(config, dataset)
         rows = [
             {"epoch": i} | dict.fromkeys(columns, 0.25 + i / 7) | {"seconds": 10.0 * (i + 1)}
@@ -106,8 +112,15 @@ def test_the_command_is_the_one_of_the_run(make_run):
 
 
 def test_the_command_says_how_many_of_the_images(make_run):
-    run = make_run(num_images=1000)
-    assert "--num_images=1000" in shlex.split(report.Run(run.path).command())
+    run = make_run(num_images=1000, channels=3, augment="cutout,color")
+    flags = shlex.split(report.Run(run.path).command())
+    assert {"--num_images=1000", "--augment=cutout,color"} <= set(flags)
+
+
+def test_the_command_keeps_what_would_be_the_default_of_fewer_images(make_run):
+    """1,000 colour images are augmented, but not the first 1,000 of 60,000."""
+    run = make_run(num_images=1000, channels=3, augment="color,translation,cutout")
+    assert "--augment=color,translation,cutout" in report.Run(run.path).command()
 
 
 def test_the_default_run_has_the_short_command(make_run):

@@ -96,7 +96,7 @@ def parse_size(text):
 
 def parse_color(text):
     """The text of --background -> (red, green, blue)."""
-    from PIL import ImageColor  # only where there are pictures
+    from PIL import ImageColor  # here: `--help` does not wait for it
 
     try:
         return ImageColor.getrgb(text)[:3]
