@@ -24,7 +24,8 @@ def define_flags():
         # The default of `penalty` depends on the loss, too, that of `augment` on the images.
         open_still = field.default is None and field.name not in ("penalty", "augment")
         if open_still and None not in values.values():
-            text += f" (default: {', '.join(f'{name} {v}' for name, v in values.items())})"
+            listed = ", ".join(f"{name} {value}" for name, value in values.items())
+            text += f" (default at 28 x 28: {listed})"
         kind = next(iter(typing.get_args(field.type)), field.type)  # int | None -> int
         if choices:
             flags.DEFINE_enum(field.name, field.default, choices, text)

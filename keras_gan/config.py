@@ -43,7 +43,12 @@ def _setting(default, help, limits=None, choices=None, identity=True):
 
 # A field that may change when a run is resumed.
 _option = functools.partial(_setting, identity=False)
-_WEIGHTS = ", ".join(f"{name} {penalty().weight:g}" for name, penalty in PENALTIES.items())
+_DEFAULTS = {name: penalty() for name, penalty in PENALTIES.items()} | {
+    f"{name} with {arch}": penalty
+    for arch, architecture in ARCHITECTURES.items()
+    for name, penalty in architecture.penalties.items()
+}
+_WEIGHTS = ", ".join(f"{name} {penalty.weight:g}" for name, penalty in _DEFAULTS.items())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Config:
     channels: int | None = _setting(
         None,
         "Channels of the layers next to the image; further in they double, up to 256. Only dcgan "
-        "has them.",
+        "has them (default: 32).",
         _at_least(1, at_most=4096),
     )
     latent: str | None = _setting(
@@ -113,7 +118,7 @@ class Config:
         choices=("none", *PENALTIES),
     )
     penalty_weight: float | None = _setting(
-        None, f"Weight of the penalty (default: {_WEIGHTS}; dcgan: r1 1; mlp: r1 1).", _POSITIVE
+        None, f"Weight of the penalty (default at 28 x 28: {_WEIGHTS}).", _POSITIVE
     )
     spectral_norm: bool | None = _setting(None, "Spectral normalisation in D. See penalty.")
     weight_clip: float | None = _setting(
@@ -129,7 +134,7 @@ class Config:
     )
     precision: str = _setting(
         "float32",
-        "Of the layers' arithmetic. Weights, losses and images stay float32.",
+        "Number format of the layers' arithmetic. Weights, losses and images stay float32.",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     strategy: str | None = _option(
@@ -152,12 +157,12 @@ class Config:
         None, "Run directory (default: runs/<dataset>-<arch>-<loss>[-conditional])."
     )
     init_from: str | None = _setting(
-        None, "Begin with the weights of this run, which may have had other classes."
+        None, "Begin with the weights of this run directory, of the same arch."
     )
     overwrite: bool = _option(False, "Delete the run in the directory, and start again.")
     seed: int = _setting(0, "Seed of every random draw of the run.", _at_least(0))
     fid_every: int = _setting(
-        1, "Measure the Frechet distance every N epochs; 0: never.", _at_least(0)
+        1, "Measure fid (swd at other sizes than 28 x 28) every N epochs; 0: never.", _at_least(0)
     )
     tensorboard: bool = _option(False, "Write TensorBoard logs to logs/.")
 

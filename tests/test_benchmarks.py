@@ -499,7 +499,8 @@ def test_a_run_is_built_as_listed(setup):
     assert (config.batch_size, len(images)) == (64, 1500)
     other, _, _ = study.build_run(setup, study.dataclasses.replace(run, seed=4))
     assert not np.allclose(gan.generator.weights[0], other.generator.weights[0])
-    run = study.Run("losses", "mlp", "lsgan", "default", study.DEFAULT, (8,))
+    runs = {(run.part, run.arch, run.loss, run.setting): run for run in study.runs(study.RUNS)}
+    run = runs["losses", "mlp", "lsgan", "default"]
     gan, _, config = study.build_run(setup, run)
     assert (config.penalty, config.penalty_weight, config.spectral_norm) == ("r1", 3.0, True)
     # Its D sees pixels in [-1, 1]: a black image is not 0.

@@ -67,7 +67,7 @@ def test_the_help_names_every_default_weight():
         assert f"{name} {penalty().weight:g}" in metadata["help"]
     for arch, architecture in ARCHITECTURES.items():
         for name, penalty in architecture.penalties.items():
-            assert f"{arch}: {name} {penalty.weight:g}" in metadata["help"]
+            assert f"{name} with {arch} {penalty.weight:g}" in metadata["help"]
 
 
 def test_only_dcgan_has_channels():

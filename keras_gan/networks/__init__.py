@@ -82,7 +82,7 @@ def _dcgan_sizes(height, width):
     """R1 in proportion to the pixels (Karras et al. 2020, StyleGAN2-ADA), 1 for 28 x 28.
 
     With more than two doublings the networks are wider, and need smaller steps. Rates that fall
-    have not been measured there.
+    did not help there (docs/benchmarks.md).
     """
     fields = {"penalties": {"r1": R1(height * width / 28**2, one_in=4)}}
     if dcgan.doublings(height, width) > 2:
