@@ -75,6 +75,7 @@ def test_cutout_clears_a_rectangle_of_half_the_sides():
         areas.append(len(rows) * len(columns))
     assert max(areas) == 8 * 12  # the whole rectangle where it is inside
     assert min(areas) < 8 * 12
+    assert np.all(np.any(cut == 0, axis=0))  # each pixel in some image
 
 
 def test_color_changes_brightness_saturation_and_contrast():
@@ -152,6 +153,12 @@ def test_the_gradient_reaches_the_generator(penalty):
     again.train_on_batch(np.array(images(4, (8, 8))))
     for a, b in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_augmentations_act_in_the_order_given():
+    for names in (["color", "cutout"], ["cutout", "color"]):
+        shown = gan(names)._augmented(images(8, (8, 8)) + 3, tf.constant([1, 2]), 0)
+        assert np.any(shown == 0) == (names[-1] == "cutout")  # else the hole is coloured
 
 
 def test_no_augmentation_changes_evaluate_or_generate():

@@ -142,6 +142,30 @@ def test_a_second_signal_ends_at_once(tmp_path):
     assert not list(tmp_path.glob("ckpt*"))
 
 
+def test_a_signal_after_the_last_step_is_not_lost(tmp_path):
+    stop = callbacks.StopOnSignal(callbacks.Checkpoint(small_gan(), tmp_path))
+    with pytest.raises(KeyboardInterrupt, match="0 epochs and 0 steps"), stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_save_minutes_are_minutes(tmp_path, monkeypatch):
+    now, saved = [0.0], []
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            now[0] += 25
+
+        def on_train_batch_end(self, batch, logs=None):
+            saved.append(len(list(tmp_path.glob("ckpt-0-*.index"))))
+
+    clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(keras_gan.checkpoint, "time", clock)
+    gan = small_gan()
+    checkpoint = callbacks.Checkpoint(gan, tmp_path, save_minutes=1)
+    gan.fit(dataset(), verbose=0, callbacks=[checkpoint, Clock()])
+    assert saved == [0, 0, 1, 1]  # after 25, 50, 75 and 100 seconds
+
+
 def test_an_ignored_signal_stays_ignored(tmp_path):
     """As `nohup` asks for."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

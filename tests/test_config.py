@@ -170,10 +170,3 @@ def test_the_configuration_of_a_record():
     assert Config.of_record({"arch": "mlp"}).latent == "normal"
     with pytest.raises(InputError, match="settings of a run are damaged"):
         Config.of_record({**settings, "epochs": "8"})
-
-
-def test_every_architecture_settles_every_open_setting():
-    for name in ARCHITECTURES:
-        config = Config(arch=name).resolve(60_000)
-        assert None not in (config.epochs, config.batch_size, config.latent_dim)
-        assert None not in (config.g_lr, config.d_lr, config.ema_decay, config.simultaneous)

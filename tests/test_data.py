@@ -90,6 +90,16 @@ def test_batches_hold_their_minibatches_and_span_the_pixel_range():
     np.testing.assert_allclose(np.unique(batch), [-1, -0.6, 1], rtol=1e-6)
 
 
+def test_mirror_flips_half_of_the_images_left_to_right():
+    image = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
+    stream = data.batches(np.stack([image] * 8), 8, mirror=True).take(50)
+    pixels = np.rint((np.concatenate([np.array(batch) for batch in stream]) + 1) * 127.5)
+    flipped = (pixels == image[:, ::-1]).all(axis=(1, 2, 3))
+    assert np.all(flipped | (pixels == image).all(axis=(1, 2, 3)))
+    assert 0.4 < flipped.mean() < 0.6
+    assert len(np.unique(flipped.reshape(50, 8), axis=0)) > 30  # each time anew
+
+
 # Files
 
 
@@ -328,6 +338,20 @@ def test_search_order(offline, tmp_path, monkeypatch):
     monkeypatch.setenv(data.ENVIRONMENT_VARIABLE, str(tmp_path / "gone"))
     with pytest.raises(InputError, match="KERAS_GAN_DATA=.*gone: no such file"):
         data.load("auto")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_the_variable_names_a_folder_of_folders(name, offline, tmp_path, monkeypatch):
+    folder = tmp_path / name.replace("_", "-")
+    folder.mkdir()
+    (folder / "train-images-idx3-ubyte").write_bytes(idx(numbered(6)))
+    monkeypatch.setenv(data.ENVIRONMENT_VARIABLE, str(tmp_path))
+    np.testing.assert_array_equal(data.load(name).images[..., 0], numbered(6))
+
+
+def test_sha256_is_that_of_all_pixels():
+    images = np.random.default_rng(0).integers(0, 256, [2500, 2, 2, 1], np.uint8)
+    assert data.Images("x", images).sha256 == hashlib.sha256(images.tobytes()).hexdigest()
 
 
 def test_stacked_mnist_has_a_digit_in_each_channel(tmp_path, monkeypatch):

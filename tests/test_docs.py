@@ -1,5 +1,6 @@
 """README.md and docs/: the Python blocks run, the links have targets, the flags exist."""
 
+import dataclasses
 import json
 import re
 import sys
@@ -196,3 +197,39 @@ def test_readme_names_every_choice():
     rows = re.findall(r"^\|(.*)\|$", TEXTS["README.md"], re.MULTILINE)
     cells = {cell.strip(" *`") for row in rows for cell in row.split("|")}
     assert {*ARCHITECTURES, *LOSSES, *(f"--penalty={name}" for name in PENALTIES)} <= cells
+
+
+@pytest.mark.parametrize("column", range(3))
+def test_losses_page_has_the_defaults(column):
+    table = TEXTS["docs/losses.md"].split("An architecture brings")[1].split("The table is for")[0]
+    config = Config(arch=("dcgan", "mlp", "maxout")[column]).resolve(60_000)
+    words = {"yes": True, "all": 60_000, "-": None}
+    checked = 0
+    for flags, *cells in (row.split("|")[1:-1] for row in table.splitlines() if "--" in row):
+        names = re.findall(r"--(\w+)", flags)
+        for name, cell in zip(names, cells[column].strip().split(", "), strict=bool(names)):
+            expected, found = getattr(config, name), words.get(cell, cell.replace(",", ""))
+            is_number = isinstance(found, str) and isinstance(expected, int | float)
+            assert expected == (float(found) if is_number else found), name
+            checked += 1
+    assert checked == 11
+
+
+def test_losses_page_has_the_weights_of_the_penalties():
+    rows = re.findall(r"--penalty=(\w+)`\*{0,2} \|[^|]*\| (\d+)", TEXTS["docs/losses.md"])
+    weights = {name: penalty().weight for name, penalty in PENALTIES.items()}
+    assert {name: float(weight) for name, weight in rows} == weights
+
+
+def test_losses_page_has_the_optimisers():
+    for arch, beta_2 in (("dcgan", 0.99), ("mlp", 0.999)):
+        optimizer = ARCHITECTURES[arch].optimizer(1.0)
+        assert (optimizer.beta_1, optimizer.beta_2) == (0, beta_2)
+
+
+def test_runs_page_names_the_flags_that_may_differ():
+    page = TEXTS["docs/runs.md"]
+    listed = re.search(r"These flags may differ: (.*?), and those", page, re.DOTALL)[1]
+    images = {"dataset", "data_path", "image_size", "background", "cache_dir"}
+    free = {field.name for field in dataclasses.fields(Config) if not field.metadata["identity"]}
+    assert {*re.findall(r"--(\w+)", listed), *images} == free

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_gan import GAN, InputError, latents
+from keras_gan.evaluation import FeatureNetwork
 
 
 def test_slerp_by_hand():
@@ -77,3 +78,18 @@ def test_project_of_another_shape():
         InputError, match=r"Images of shape \[5, 4, 1\], the model draws \[4, 4, 1\]"
     ):
         latents.project(gan(), np.zeros([1, 5, 4, 1], np.uint8))
+
+
+def test_project_compares_pixels_and_features():
+    """G draws (a, a), the picture is (c, -c): the pixels ask for a = 0, their first for a = c."""
+    layers = [keras.Input([1]), keras.layers.Dense(2, "tanh", use_bias=False)]
+    generator = keras.Sequential([*layers, keras.layers.Reshape([1, 2, 1])])
+    generator.set_weights([np.ones([1, 2])])
+    discriminator = [keras.Input([1, 2, 1]), keras.layers.Flatten(), keras.layers.Dense(1)]
+    gan = GAN(generator, keras.Sequential(discriminator))
+    x = keras.Input([1, 2, 1])
+    network = FeatureNetwork(keras.Model(x, keras.layers.Flatten()(x)[:, :1]))
+    picture = np.uint8([200, 55]).reshape(1, 1, 2, 1)
+    found = latents.project(gan, picture, network=network)
+    c = 200 / 127.5 - 1  # both terms are divided by the variance of a: 2 a + 2 (a - c) = 0
+    np.testing.assert_allclose(np.tanh(found), [[c / 2]], atol=1e-3)

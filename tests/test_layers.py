@@ -159,6 +159,18 @@ def test_generator_updates_leave_the_power_iteration_alone():
     np.testing.assert_array_equal(u, before)
 
 
+def test_a_transposed_convolution_is_divided_by_sigma():
+    transposed = keras.layers.Conv2DTranspose(5, 3, use_bias=False)
+    network = keras.Sequential([keras.Input([4, 4, 2]), transposed])
+    normalised = constrain(network, spectral_norm=True)
+    normalised.layers[0].layer.kernel.assign(transposed.kernel)
+    x = np.random.default_rng(0).normal(size=[3, 4, 4, 2])
+    for _ in range(200):
+        normalised(x, training=True)
+    expected = network(x) / sigma(transposed.kernel)
+    np.testing.assert_allclose(normalised(x), expected, rtol=1e-3, atol=1e-5)
+
+
 def test_saved_and_loaded_and_exported(tmp_path):
     model = gan(spectral_norm=True, weight_clip=0.02)
     train(model)

@@ -468,6 +468,20 @@ def test_saved_model_continues_like_the_original(tmp_path):
     np.testing.assert_array_equal(gan.generate(5), loaded.generate(5))
 
 
+def test_settings_of_compile_are_saved(tmp_path):
+    options = {"simultaneous": True, "steps_per_execution": 4, "jit_compile": False}
+    small_gan(compile_options=options).save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    assert {name: getattr(loaded, name) for name in options} == options
+
+
+def test_without_a_loss_the_discriminator_is_not_exported(tmp_path):
+    """It would have to know what a logit means."""
+    gan = small_gan()
+    GAN(gan.generator, gan.discriminator).export(tmp_path / "export")
+    assert not SavedGenerator(tmp_path / "export").has_discriminator
+
+
 def test_from_config_leaves_the_config_as_it_is():
     x = keras.Input([4, 4, 1])
     functional = keras.Model(x, L.Dense(1)(L.Flatten()(x)))
@@ -546,6 +560,28 @@ def test_regularizers_of_the_networks_count_once():
     # D(x) = 2: (2 - 1)^2 / 2 + mean(fake^2) / 2 + 0.5 * 2^2, and 0.5 * 3^2 for G.
     np.testing.assert_allclose(scores["d_loss"], 0.5 + np.mean(fake**2) / 2 + 2, rtol=1e-5)
     np.testing.assert_allclose(scores["g_loss"], np.mean((fake - 1) ** 2) / 2 + 4.5, rtol=1e-5)
+
+
+def test_regularizers_of_the_networks_pull_at_their_weights():
+    """Where the other gradient is 0: SGD with a rate of 0.1 makes w of 0.5 w^2 to 0.9 w."""
+
+    def linear():
+        dense = L.Dense(1, use_bias=False, kernel_regularizer=keras.regularizers.L2(0.5))
+        return keras.Sequential([keras.Input([1]), dense])
+
+    for w, v in ((3.0, 0.0), (0.0, 2.0)):
+        gan = GAN(linear(), linear())
+        gan.generator.set_weights([np.array([[w]])])
+        gan.discriminator.set_weights([np.array([[v]])])
+        gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), simultaneous=True)
+        gan.train_on_batch(np.zeros([4, 1], np.float32))
+        network = gan.generator if w else gan.discriminator
+        assert network.get_weights()[0].item() == pytest.approx(0.9 * (w or v))
+
+
+def test_streams_of_random_numbers_are_apart():
+    streams = (seeds.TRAIN, seeds.TEST, seeds.LAYERS, seeds.SAMPLE, seeds.PENALTY)
+    assert len({tuple(np.array(seeds.fold(3, stream, 0, 0))) for stream in streams}) == 5
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])

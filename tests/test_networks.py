@@ -134,6 +134,7 @@ def test_dcgan_with_more_convolutions():
 
 
 def test_maxout_has_the_published_sizes_and_initial_weights():
+    keras.utils.set_random_seed(0)
     generator, discriminator = maxout.generator(100, (28, 28, 1)), maxout.discriminator((28, 28, 1))
     kernels = [w for w in generator.weights if w.name == "kernel"]
     assert [w.shape for w in kernels] == [(100, 1200), (1200, 1200), (1200, 784)]
@@ -174,6 +175,15 @@ def test_maxout_starts_from_the_pixel_marginals():
 def test_goodfellow_sgd_without_momentum_is_refused():
     with pytest.raises(ValueError, match="momentum=0.0: expected above 0; .*keras.optimizers.SGD"):
         GoodfellowSGD(momentum=0.0)
+
+
+def test_goodfellow_sgd_begins_with_the_given_momentum():
+    weight = keras.Variable([1.0])
+    optimizer = GoodfellowSGD(0.1, momentum=0.9)
+    optimizer.build([weight])
+    for _ in range(2):
+        optimizer.apply([keras.ops.convert_to_tensor([3.0])])
+    np.testing.assert_allclose(weight, [1 - 0.3 - (0.9 * 0.3 + 0.3)], rtol=1e-5)
 
 
 def test_goodfellow_sgd_by_hand():

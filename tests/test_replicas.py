@@ -1,6 +1,7 @@
 """Several devices compute what one does with the whole batch: on logical CPU devices."""
 
 import contextlib
+import functools
 import os
 
 import forks
@@ -192,7 +193,8 @@ def test_a_single_worker_is_the_chief():
     assert (kind, text) == (tuple, "(True, 3.0)")
 
 
-def uneven_batch():
+def fit_on_two(**options):
+    """Seven images in batches of four: the last one can't be shared evenly."""
     import keras
     import tensorflow as tf
 
@@ -202,11 +204,17 @@ def uneven_batch():
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
         networks = [keras.Sequential([keras.Input([1]), keras.layers.Dense(1)]) for _ in range(2)]
         gan = GAN(*networks)
-        gan.compile("sgd", "sgd")
+        gan.compile("sgd", "sgd", **options)
     gan.fit(tf.data.Dataset.from_tensor_slices(np.zeros([7, 1], np.float32)).batch(4), verbose=0)
 
 
 @pytest.mark.slow
 def test_an_uneven_batch_is_an_error():
-    kind, text, *_ = forks.call(uneven_batch, timeout=300)
+    kind, text, *_ = forks.call(fit_on_two, timeout=300)
     assert "The replicas have batches of different sizes" in text, kind
+
+
+def test_several_steps_per_call_are_refused():
+    """Keras fails on them, with a long message."""
+    kind, text, *_ = forks.call(functools.partial(fit_on_two, steps_per_execution=2), timeout=300)
+    assert (kind, text) == (ValueError, "steps_per_execution=2: expected 1 with several replicas.")

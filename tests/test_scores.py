@@ -288,6 +288,20 @@ def test_sliced_wasserstein_grows_with_noise_and_blur():
     assert floor < mean(blurred(2)) < mean(blurred(8)) < mean(blurred(32))
 
 
+def test_sliced_wasserstein_makes_each_channels_mean_and_contrast_equal():
+    real = 2 * np.random.default_rng(0).integers(0, 100, [40, 32, 40, 3], np.uint8)
+    fake = real.copy()
+    fake[..., 0] = real[..., 0] // 2 + 60
+    assert max(scores.sliced_wasserstein(real, fake, patches=2000).values()) < 0.1
+
+
+def test_sliced_wasserstein_looks_everywhere():
+    real = np.random.default_rng(0).integers(0, 256, [40, 32, 40, 3], np.uint8)
+    fake = real.copy()
+    fake[:, 16:] = fake[:, 16:] // 16 * 16
+    assert scores.sliced_wasserstein(real, fake, patches=2000)[32] > 1
+
+
 def test_sliced_wasserstein_by_hand():
     """Patches of two values: the distance of their projections, sorted, on every direction."""
     rng = np.random.default_rng(0)

@@ -207,6 +207,22 @@ def test_an_epoch_has_its_steps_whatever_a_call_has(conditional_run, tmp_path, m
     assert int(training.load(tmp_path / "run").step) == 2 * 7
 
 
+def test_the_default_run_directory(tiny_npz, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training, "configure_tensorflow", lambda deterministic: None)
+    small = {"arch": "mlp", "loss": "hinge", "epochs": 1, "steps_per_epoch": 1, "fid_every": 0}
+    small["data_path"] = str(tiny_npz)
+    plain = training.run(Config(**small))
+    conditional = training.run(Config(**small, conditional=True))
+    folders = [path.resolve().relative_to(tmp_path) for path in (plain, conditional)]
+    assert [str(folder) for folder in folders] == [
+        "runs/tiny-mlp-hinge", "runs/tiny-mlp-hinge-conditional"
+    ]  # fmt: skip
+    mirrored = training.run(Config(**small, mirror=True, model_dir="mirrored"))
+    weights = [training.load(path).discriminator.get_weights()[0] for path in (plain, mirrored)]
+    assert not np.array_equal(*weights)
+
+
 def test_init_from_another_run(conditional_run, tmp_path):
     """From ten classes to three: what both have is copied."""
     directory, images = conditional_run
