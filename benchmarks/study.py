@@ -63,7 +63,7 @@ def annealed(steps, learning_rate):
 # run. They have changed since.
 R1_THEN = {"penalties": {"r1": R1(3.0)}}
 DEFAULT = R1_THEN | CONSTANT | {"batch_size": 64, "optimizer": networks.adam, "g_lr": 1e-3}
-R1_AND_SPECTRAL = {"penalty": "r1", "spectral_norm": True}  # of `mlp` with `lsgan`
+R1_AND_SPECTRAL = {"penalty": "r1", "spectral_norm": True}  # of `mlp` with `lsgan`, then
 # What Radford et al. 2015 train with, except for the batch size.
 PLAIN = CONSTANT | {
     "batch_size": 64,
@@ -90,7 +90,7 @@ PARZEN = (2500, 5000, 10_000, 17_000, 25_000, 35_000, 50_000, 70_000, 90_000)
 RUNS = [
     ("losses", BOTH, PAPERS, "plain", PLAIN, (3000, "45s")),
     ("losses", ("dcgan",), (*PAPERS, *OTHERS), "default", DEFAULT, (3000, "45s")),
-    ("losses", ("mlp",), (*GAN, "minimax", *OTHERS), "default", DEFAULT, (3000, "45s")),
+    ("losses", ("mlp",), ("minimax", *GAN, *OTHERS), "default", DEFAULT, (3000, "45s")),
     ("losses", ("mlp",), ("lsgan",), "default", DEFAULT | R1_AND_SPECTRAL, (3000, "45s")),
     ("losses", ("maxout",), GAN, "published", {}, (3000, "45s")),
     ("gradients", BOTH, ("minimax", "non_saturating"), "plain", PLAIN, (500,), 20),

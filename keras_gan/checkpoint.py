@@ -153,8 +153,9 @@ class Checkpoint(keras.callbacks.Callback):
                 os.replace(file, path.parent / file.name)
         files.sync(path.parent)
         states = _states(path.parent)
-        newer = states.index(path)  # of a training that was given up, as its states were damaged
-        for old in states[newer + max_to_keep :] + states[:newer] * (max_to_keep == 1):
+        newer = states.index(path)  # how many: a training whose last states are damaged goes back
+        outdated = states[newer + max_to_keep :] + (states[:newer] if max_to_keep == 1 else [])
+        for old in outdated:
             # .index last: as long as it is there, a later call deletes what an interrupted one left
             for file in _files(old):
                 files.remove(file)

@@ -1,4 +1,4 @@
-"""Spectral normalisation, weight clipping, and other copies of a network."""
+"""Spectral normalisation, weight clipping, and copies of a network."""
 
 import keras
 from keras import ops

@@ -54,7 +54,8 @@ class GradientPenalty(abc.ABC):
         """All logits [n, 1], and the squared slopes of those that the mean is taken over."""
         logits, square, m = self._slope(discriminator, images)
         if m is not None:
-            # Of one image nothing is left, and convolutions fail on no image: it is judged again.
+            # Of a batch of one image nothing is left, and a convolution fails on that: then D sees
+            # the image again, and its logit is dropped.
             start = m - m // _count(images)
             rest = discriminator(images[start:], slice(start, None))[m - start :]
             logits = tf.concat([logits, rest], axis=0)

@@ -285,7 +285,7 @@ def _fit(gan, source, config, directory, checkpoint):
         chosen.append(keras.callbacks.TensorBoard(str(directory.logs)))
     order = {"seed": config.seed, "minibatches": config.d_steps, "mirror": config.mirror}
     order["labels"] = source.labels
-    # Keras makes whole calls, also of the rest of an epoch: others would make too many steps.
+    # Keras makes whole calls only: what is left of an epoch must be a multiple of a call's steps.
     gan.steps_per_execution = math.gcd(gan.steps_per_execution, checkpoint.steps)
     with stop:
         while not _finished(config, checkpoint):
