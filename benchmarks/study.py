@@ -63,7 +63,7 @@ def annealed(steps, learning_rate):
 # run. They have changed since.
 R1_THEN = {"penalties": {"r1": R1(3.0)}}
 DEFAULT = R1_THEN | CONSTANT | {"batch_size": 64, "optimizer": networks.adam, "g_lr": 1e-3}
-R1_AND_SPECTRAL = {"penalty": "r1", "spectral_norm": True}  # of `mlp` with `lsgan`, then
+R1_AND_SPECTRAL = {"penalty": "r1", "spectral_norm": True}  # `mlp` with `lsgan` had both
 # What Radford et al. 2015 train with, except for the batch size.
 PLAIN = CONSTANT | {
     "batch_size": 64,

@@ -153,7 +153,8 @@ class Checkpoint(keras.callbacks.Callback):
                 os.replace(file, path.parent / file.name)
         files.sync(path.parent)
         states = _states(path.parent)
-        newer = states.index(path)  # how many: a training whose last states are damaged goes back
+        # A training whose last states are damaged goes back: then newer ones may be there.
+        newer = states.index(path)
         outdated = states[newer + max_to_keep :] + (states[:newer] if max_to_keep == 1 else [])
         for old in outdated:
             # .index last: as long as it is there, a later call deletes what an interrupted one left

@@ -259,7 +259,7 @@ def _older(settings):
 def _conditional(architecture, latent, classes):
     """The defaults of the latents: normal numbers, and one for each class."""
     if classes is None or classes < 2:
-        raise InputError("--conditional: the images have no labels 0, 1, 2, ..., or one class.")
+        raise InputError("--conditional: the images have no labels 0, 1, 2, ... (two or more).")
     if latent not in (None, "categorical"):
         raise InputError(f"--latent={latent}: expected categorical with --conditional.")
     normal = architecture.latent_dim - CATEGORIES * (architecture.latent == "categorical")

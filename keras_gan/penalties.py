@@ -56,7 +56,7 @@ class GradientPenalty(abc.ABC):
         if m is not None:
             # Of a batch of one image nothing is left, and a convolution fails on that: then D sees
             # the image again, and its logit is dropped.
-            start = m - m // _count(images)
+            start = m - m // _count(images)  # 0 for one image, else m
             rest = discriminator(images[start:], slice(start, None))[m - start :]
             logits = tf.concat([logits, rest], axis=0)
         return logits, square

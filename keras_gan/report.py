@@ -87,7 +87,7 @@ class Run:
         given = {name: value for name, value in given.items() if value is not None}
         given |= {"model_dir": str(self.directory.path), "overwrite": False}
         run, (count, *shape) = Config(**given), self.dataset["shape"]
-        count = self.dataset.get("available", count)  # more than `--num_images`
+        count = self.dataset.get("available", count)  # --num_images may use fewer
         architecture = ARCHITECTURES[run.arch].for_images(count, *shape)
         for name in sorted(given.keys() - {"arch", "loss"}, reverse=True):  # penalty_weight first
             rest = {other: value for other, value in given.items() if other != name}

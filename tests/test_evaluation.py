@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+from unittest import mock
 
 import keras
 import numpy as np
@@ -28,6 +29,14 @@ N = 1500  # images in a set
 LEAST = 3850  # images that fid_infinity takes
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_patches():
+    """All the patches of the sliced Wasserstein distance take seconds."""
+    few = functools.partial(scores.sliced_wasserstein, patches=2**10, directions=16)
+    with mock.patch.object(scores, "sliced_wasserstein", few):
+        yield
+
+
 @pytest.fixture(scope="module")
 def halves():
     """(training images and labels, held-out ones): MNIST where it is, else synthetic digits."""
@@ -48,8 +57,8 @@ def reference(halves):
 
 @pytest.fixture(scope="module")
 def scored(reference):
-    """Scores images: without Parzen windows and patches, which are slow."""
-    others = ("fid_infinity", "parzen", "acceptance", "memorisation", "swd", *OF_CLASSES)
+    """Scores images without Parzen windows, which are slow."""
+    others = ("fid_infinity", "parzen", "acceptance", "memorisation", *OF_CLASSES)
     metrics = [m for m in METRICS if m not in others]
     return lambda images: evaluate(Samples(images), reference, metrics)
 
@@ -369,9 +378,7 @@ def evaluate_command(command):
     return lambda *flags, **environment: command("-m", "keras_gan.evaluate", *flags, **environment)
 
 
-def test_images_from_python(digits_npz, monkeypatch):
-    few = functools.partial(scores.sliced_wasserstein, patches=2**10, directions=16)
-    monkeypatch.setattr(scores, "sliced_wasserstein", few)  # the default takes long
+def test_images_from_python(digits_npz):
     model = keras.Sequential(
         [keras.Input([28, 28, 1]), keras.layers.AveragePooling2D(7), keras.layers.Flatten()]
     )

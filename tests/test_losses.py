@@ -45,6 +45,12 @@ def test_cross_entropy_discriminator_ascends_the_value_function(loss):
     np.testing.assert_allclose(smoothed.value(real, fake), value, rtol=1e-12)
 
 
+@pytest.mark.parametrize("loss", [Minimax(), NonSaturating()])
+def test_value_is_minus_log_4_where_discriminator_cannot_tell(loss):
+    undecided = np.zeros([5, 1])
+    np.testing.assert_allclose(loss.discriminator(undecided, undecided), math.log(4), rtol=1e-12)
+
+
 def test_generator_losses_of_the_two_gan_games():
     fake = np.array([[-math.log(4)], [math.log(3)]])  # D(G(z)) = 1/5 and 3/4
     np.testing.assert_allclose(

@@ -61,10 +61,8 @@ def test_quadratic_discriminator_on_real_and_generated_images():
 @pytest.mark.parametrize("name", ["r1", "r1_r2"])
 def test_a_part_of_one_image_is_the_image(name, size):
     """Convolutions fail on an empty batch."""
-    network = keras.Sequential(
-        [keras.Input([2, 3, 1]), keras.layers.Conv2D(4, 2), keras.layers.Flatten()]
-    )
-    network.add(keras.layers.Dense(1))
+    layers = [keras.Input([2, 3, 1]), keras.layers.Conv2D(4, 2), keras.layers.Flatten()]
+    network = keras.Sequential([*layers, keras.layers.Dense(1)])
 
     def discriminator(images, rows=slice(None)):
         return network(images)
