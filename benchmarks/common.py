@@ -18,6 +18,7 @@ CLASSES = 10  # of MNIST, for `conditional`
 CONSTANT = {"decay_steps": 0}  # learning rates that do not fall
 # What the default of `dcgan` was before it got categories.
 BEFORE = CONSTANT | {
+    "optimizer": "adam",
     "g_lr": 1e-3,
     "latent": "normal",
     "latent_dim": 16,

@@ -39,16 +39,18 @@ def with_dropout(image_shape, channels):
 CHANGES = {
     "nothing": {},
     "batches of 64": {"batch_size": 64},
-    "beta_2 = 0.999": {"optimizer": networks.adam},
+    "beta_2 = 0.999": {"optimizers": {"adam": networks.adam}},
     "no moving average": {"ema_decay": 0.0},
     "dropout 0.3 in D for R1": {"penalty": "none", "discriminator": with_dropout},
     "average of decay 0.9995": {"ema_decay": 0.9995},
 }
-# The first takes back the last change since BEFORE, the second the last two. Each of the others
-# takes back those two and one more.
-SLOWER = CONSTANT | {"g_lr": BEFORE["g_lr"]}
+# The first takes back the last change since BEFORE, the second the last two, the third the last
+# three. Each of the others takes back those three and one more.
+ADAM = {"optimizer": "adam", "g_lr": 2e-3, "d_lr": 1e-3, "decay_steps": 7_500}
+SLOWER = ADAM | CONSTANT | {"g_lr": BEFORE["g_lr"]}
 BACK = {
-    "constant rates": CONSTANT,
+    "Adam": ADAM,
+    "and constant rates": ADAM | CONSTANT,
     "and rate of G 1e-3": SLOWER,
     "and normal latents of 64": SLOWER | {"latent": "normal", "latent_dim": 64},
     "and no convolution more": SLOWER | {"generator": BEFORE["generator"]},
@@ -62,7 +64,8 @@ RECIPES = {
     "before": BEFORE,
     **BACK,
     "dcgan, lsgan, conditional": {"conditional": True},
-    "conditional, constant rates": {"conditional": True} | CONSTANT,
+    "conditional, Adam": {"conditional": True} | ADAM,
+    "conditional, Adam, constant rates": {"conditional": True} | ADAM | CONSTANT,
 }
 REFERENCES = {
     "Keras' example": keras_example,
@@ -81,7 +84,8 @@ PARTS = {
     "changes": dict.fromkeys(CHANGES, (60, 120, 300)),
     "sharper": dict.fromkeys(["dcgan, lsgan", "before", *BACK], (60, 120, 300)),
     "labels": dict.fromkeys(
-        ["dcgan, lsgan, conditional", "conditional, constant rates"], (60, 120, 300)
+        ["dcgan, lsgan, conditional", "conditional, Adam", "conditional, Adam, constant rates"],
+        (60, 120, 300),
     ),
 }
 

@@ -8,7 +8,7 @@ from keras_gan import InputError
 from keras_gan.augment import AUGMENTATIONS
 from keras_gan.data import DATASETS, pictures
 from keras_gan.losses import LOSSES
-from keras_gan.networks import ARCHITECTURES
+from keras_gan.networks import ARCHITECTURES, OPTIMIZERS
 from keras_gan.penalties import PENALTIES
 from keras_gan.seeds import CATEGORIES, LATENTS
 
@@ -106,6 +106,11 @@ class Config:
         1, "k of Algorithm 1: discriminator updates per step.", _at_least(1, at_most=100)
     )
     simultaneous: bool | None = _setting(None, "Both gradients from one forward pass.")
+    optimizer: str | None = _setting(
+        None,
+        "Optimiser of both networks. muon: of their convolutions; their other weights have adam.",
+        choices=tuple(OPTIMIZERS),
+    )
     g_lr: float | None = _setting(None, "Learning rate of the generator.", _POSITIVE)
     d_lr: float | None = _setting(None, "Learning rate of the discriminator.", _POSITIVE)
     decay_steps: int | None = _setting(
@@ -252,8 +257,13 @@ class Config:
 
 def _older(settings):
     """What a run of an older version had, whose `settings` do not name it."""
-    latent = "uniform" if settings.get("arch") == "maxout" else "normal"
-    return {"latent": latent, "decay_steps": 0, "augment": "none"}
+    maxout = settings.get("arch") == "maxout"
+    return {
+        "latent": "uniform" if maxout else "normal",
+        "optimizer": "goodfellow_sgd" if maxout else "adam",
+        "decay_steps": 0,
+        "augment": "none",
+    }
 
 
 def _conditional(architecture, latent, classes):

@@ -161,8 +161,10 @@ def test_the_configuration_of_a_record():
     config = Config(loss="hinge", g_lr=0.1).resolve(1000)
     settings = json.loads(json.dumps(dataclasses.asdict(config)))
     assert Config.of_record({**settings, "of_a_later_version": 1}) == config
-    # Version 0.1 had no choice of the latents, constant rates and no augmentation.
+    # Version 0.1 had no choice of latents and optimisers, constant rates and no augmentation.
     assert Config.of_record({"arch": "dcgan"}).decay_steps == 0
+    assert Config.of_record({"arch": "dcgan"}).optimizer == "adam"
+    assert Config.of_record({"arch": "maxout"}).optimizer == "goodfellow_sgd"
     few = ARCHITECTURES["maxout"].for_images(1000, 28, 28, 3)
     today = Config(arch="maxout").resolve(1000, few)
     assert today.differences({"arch": "maxout"}) == ["--augment=none"]

@@ -212,7 +212,7 @@ def test_losses_page_has_the_defaults(column):
             is_number = isinstance(found, str) and isinstance(expected, int | float)
             assert expected == (float(found) if is_number else found), name
             checked += 1
-    assert checked == 11
+    assert checked == 12
 
 
 def test_losses_page_has_the_weights_of_the_penalties():
@@ -221,9 +221,12 @@ def test_losses_page_has_the_weights_of_the_penalties():
     assert {name: float(weight) for name, weight in rows} == weights
 
 
-def test_losses_page_has_the_optimisers():
-    for arch, beta_2 in (("dcgan", 0.99), ("mlp", 0.999)):
-        optimizer = ARCHITECTURES[arch].optimizer(1.0)
+def test_losses_page_has_the_settings_of_adam():
+    settings = ("dcgan", "muon", 0.99), ("dcgan", "adam", 0.99), ("mlp", "adam", 0.999)
+    for arch, name, beta_2 in settings:
+        config = Config(arch=arch, optimizer=name).resolve(1000)
+        optimizer = training.build(config, np.zeros([1, 28, 28, 1], np.uint8)).d_optimizer
+        assert type(optimizer).__name__.lower() == name
         assert (optimizer.beta_1, optimizer.beta_2) == (0, beta_2)
 
 

@@ -30,9 +30,10 @@ ALLOWED = {
     "data": {"backend", "data.pictures", "data.readers", "data.synthetic", "files"},
     "networks.mlp": {"backend"},
     "networks.dcgan": {"backend"},
-    "networks.maxout": {"backend", "optimizers"},
+    "networks.maxout": {"backend"},
     "networks": {
-        "augment", "backend", "networks.dcgan", "networks.maxout", "networks.mlp", "penalties",
+        "augment", "backend", "networks.dcgan", "networks.maxout", "networks.mlp", "optimizers",
+        "penalties",
     },
     "config": {"augment", "data", "data.pictures", "losses", "networks", "penalties", "seeds"},
     "run_directory": {"files"},

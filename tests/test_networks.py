@@ -7,7 +7,7 @@ import pytest
 from keras_gan import InputError
 from keras_gan.config import Config
 from keras_gan.networks import ARCHITECTURES, dcgan, maxout
-from keras_gan.optimizers import GoodfellowSGD
+from keras_gan.optimizers import GoodfellowSGD, Muon, orthogonal
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -86,6 +86,7 @@ def test_dcgan_takes_smaller_steps_for_larger_images():
     assert dcgan_28 == plain  # to the bit what it is without a size
     large = ARCHITECTURES["dcgan"].for_images(60_000, 64, 56, 3)
     assert (large.g_lr, large.d_lr, large.decay_steps) == (4e-4, 2e-4, 0)
+    assert (plain.optimizer, large.optimizer) == ("muon", "adam")
     # 64 x 56 has 32 / 7 times the pixels of 28 x 28.
     assert large.default_penalty("r1").weight == pytest.approx(32 / 7)
     assert large.default_penalty("r1").one_in == 4
@@ -203,3 +204,77 @@ def test_goodfellow_sgd_by_hand():
     before = float(np.array(weight)[0])
     optimizer.apply([keras.ops.convert_to_tensor([3.0])])
     np.testing.assert_allclose(np.array(weight)[0] - before, 0.7 * velocity - 1e-6 * 3.0, rtol=1e-3)
+
+
+def singular_values_after(values):
+    """Of a matrix with these singular values, after `orthogonal`: Jordan et al. 2024, by hand."""
+    s = np.asarray(values) / np.linalg.norm(values)
+    for _ in range(4):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    return s
+
+
+@pytest.mark.parametrize("shape", [(40, 7), (7, 40), (7, 7)])
+def test_orthogonal_keeps_the_singular_vectors(shape):
+    rng = np.random.default_rng(0)
+    left, _ = np.linalg.qr(rng.normal(size=(shape[0], 7)))
+    right, _ = np.linalg.qr(rng.normal(size=(shape[1], 7)))
+    values = np.array([30, 10, 10, 3, 1, 0.5, 0.01])
+    found = np.array(orthogonal((left * values @ right.T).astype(np.float32)))
+    expected = singular_values_after(values)
+    np.testing.assert_allclose(found, left * expected @ right.T, atol=1e-4)
+    # All but the last one, 0.0003 of the others' norm, are near 1.
+    assert np.all((expected > 0.68) & (expected < 1.21) == (values > 0.1))
+    np.testing.assert_array_equal(orthogonal(np.zeros(shape, np.float32)), np.zeros(shape))
+
+
+def test_muon_by_hand():
+    """A gradient of four equal singular values: each of the step's numbers has the same size."""
+    hadamard = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], np.float32)
+    kernel, bias = keras.Variable(np.ones([2, 1, 2, 4])), keras.Variable([1.0])
+    optimizer = Muon(0.1, beta_1=0.0)
+    optimizer.build([kernel, bias])
+    # Height 2, width 1 and two channels are four rows. A step does not depend on the size of the
+    # gradient, or on those of the steps before: there is no momentum.
+    (value,) = set(np.round(singular_values_after([1, 1, 1, 1]), 6))
+    for i, size in enumerate((5.0, -1e-3), start=1):
+        optimizer.apply([size * hadamard.reshape(2, 1, 2, 4), keras.ops.array([size])])
+        # hadamard / 2 is orthogonal: times the root of 4 rows it is hadamard; and that twice.
+        moved = 2 * 0.1 * value * hadamard * (i % 2)
+        np.testing.assert_allclose(np.array(kernel).reshape(4, 4), 1 - moved, atol=1e-6)
+    # Adam's first step is the learning rate.
+    optimizer = Muon(0.1, beta_1=0.0)
+    optimizer.build([bias])
+    before = float(bias[0])
+    optimizer.apply([keras.ops.array([7.0])])
+    assert float(bias[0]) == pytest.approx(before - 0.1, rel=1e-4)
+
+
+def test_muon_moves_dense_layers_as_adam_does():
+    rng = np.random.default_rng(0)
+    found = []
+    for kind in (Muon, keras.optimizers.Adam):
+        weights = [keras.Variable(np.ones(shape)) for shape in ([3, 4], [4])]
+        optimizer = kind(0.01, beta_1=0.5, beta_2=0.9)
+        optimizer.build(weights)
+        rng = np.random.default_rng(0)
+        for _ in range(3):
+            optimizer.apply([keras.ops.array(rng.normal(size=w.shape), "float32") for w in weights])
+        found.append(np.concatenate([np.ravel(w) for w in weights]))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("layer", ["Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D"])
+def test_a_step_of_muon_is_about_twice_the_learning_rate(layer):
+    dimensions = int(layer[4])
+    kind = getattr(keras.layers, layer)
+    layer = kind(16, 3)
+    layer.build([None, *[8] * dimensions, 4])
+    before = np.array(layer.kernel)
+    optimizer = Muon(0.01, beta_1=0.0)
+    optimizer.build([layer.kernel])
+    gradient = np.random.default_rng(0).normal(size=before.shape).astype(np.float32)
+    optimizer.apply([keras.ops.convert_to_tensor(gradient)])
+    moved = np.array(layer.kernel) - before
+    assert 2 * 0.68 < np.sqrt(np.mean(moved**2)) / 0.01 < 2 * 1.21
+    assert np.sum(moved * gradient) < 0  # downhill

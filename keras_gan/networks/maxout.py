@@ -47,9 +47,3 @@ def discriminator(image_shape):
         x = keras.ops.max(keras.layers.Reshape([5, 240])(x), axis=1)  # 240 units of 5 pieces
     x = keras.layers.Dropout(0.5)(x)
     return keras.Model(inputs, _dense(1, 0.005)(x), name="discriminator")
-
-
-def optimizer(learning_rate):
-    from keras_gan.optimizers import GoodfellowSGD  # imports Keras
-
-    return GoodfellowSGD(learning_rate)

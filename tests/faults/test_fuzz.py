@@ -32,7 +32,7 @@ from keras_gan.data import readers
 from keras_gan.evaluation.network import read_network
 from keras_gan.export import SavedGenerator
 from keras_gan.model import GAN
-from keras_gan.networks import ARCHITECTURES
+from keras_gan.networks import ARCHITECTURES, adam
 from keras_gan.plots import draw_curves
 from keras_gan.run_directory import RunDirectory
 
@@ -191,7 +191,7 @@ def test_some_mutated_files(tmp_path):
 def gan():
     mlp = ARCHITECTURES["mlp"]
     model = GAN(mlp.generator(2, (4, 4, 1)), mlp.discriminator((4, 4, 1)))
-    model.compile(mlp.optimizer(0.1), mlp.optimizer(0.1), "lsgan")
+    model.compile(adam(0.1), adam(0.1), "lsgan")
     return model
 
 
