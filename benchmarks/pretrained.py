@@ -1,6 +1,7 @@
 """Makes keras_gan/pretrained/mnist, the generator that comes with the package, from a run.
 
-python train.py --conditional --latent_dim=106 --epochs=24 --fid_every=4 --model_dir=runs/pretrained
+python train.py --conditional --latent_dim=106 --optimizer=adam --decay_steps=7500 --epochs=24 \
+    --fid_every=4 --model_dir=runs/pretrained
 python -m benchmarks.pretrained runs/pretrained
 python -m keras_gan.evaluate --model_dir=keras_gan/pretrained/mnist
 
