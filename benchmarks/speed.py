@@ -36,8 +36,8 @@ LOSSES = {"dcgan": "lsgan", "mlp": "non_saturating", "maxout": "non_saturating"}
 # The parts of a step, and patterns of "KIND NAME" of their operations; the first match counts.
 PARTS = {
     "convolutions": r"^\S*Conv2D",
+    "optimisers": "adam|muon",
     "dense layers": r"^\S*MatMul",
-    "optimisers": "[Aa]dam",
     "random numbers": "Random|stateless",
     "elementwise in the networks": "generator|discriminator",
     "everything else": "",
