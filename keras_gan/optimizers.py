@@ -1,4 +1,4 @@
-"""Optimisers that Keras does not have: that of Goodfellow et al. 2014, and Muon with kernels."""
+"""Optimisers that Keras lacks: that of Goodfellow et al. 2014, and Muon for convolutions."""
 
 import math
 
@@ -34,9 +34,9 @@ class Muon(keras.optimizers.Adam):
     """Muon (Jordan et al. 2024) without momentum for convolutions, Adam for all other weights.
 
     A kernel [height, width, channels, channels] is a matrix [height * width * channels, channels].
-    Its step is `orthogonal` of the gradient, so about as large in all directions, times a factor:
-    the root mean square of its numbers is about twice the learning rate, while that of Adam's is
-    about the learning rate. The arguments are Adam's.
+    Its step is `orthogonal` of the gradient, so it is about as large in all directions, times a
+    factor: the root mean square of its numbers is about twice the learning rate. (That of Adam's
+    step is about the learning rate.) The arguments are Adam's; beta_1 is for the other weights.
     """
 
     def update_step(self, gradient, variable, learning_rate):

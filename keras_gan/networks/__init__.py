@@ -121,7 +121,7 @@ ARCHITECTURES = {
     "dcgan": Architecture(
         dcgan.generator,
         dcgan.discriminator,
-        # Muon needs two thirds of Adam's images for the same distance.
+        # With Muon fewer images bring the same distance: benchmarks/recipes.md, "The trials".
         optimizer="muon",
         # With beta_2 = 0.999 and batches of 32 the distance doubled for a while.
         optimizers={"adam": functools.partial(adam, beta_2=0.99)},
