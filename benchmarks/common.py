@@ -35,8 +35,12 @@ def without_rescaling(image_shape):
     return keras.Sequential([keras.Input(image_shape), *others], name="discriminator")
 
 
-# The networks with which the study was trained.
-STUDIED = {"mlp": {"discriminator": without_rescaling}, "dcgan": NARROW, "maxout": {}}
+# The networks with which the study was trained, and the name of their optimiser.
+STUDIED = {
+    "mlp": {"discriminator": without_rescaling, "optimizer": "adam"},
+    "dcgan": NARROW,
+    "maxout": {},
+}
 
 
 def build(images, settings):

@@ -59,15 +59,11 @@ def annealed(steps, learning_rate):
     return networks.adam(schedule(learning_rate, steps, end_learning_rate=0.0))
 
 
-def trained_by(optimizer):
-    """The settings of `common.build` for an optimiser of one's own, a function of a rate."""
-    return {"optimizer": "adam", "optimizers": {"adam": optimizer}}
-
-
 # Settings are those of `common.build`. DEFAULT are those of `mlp` and `dcgan` when the study was
 # run. They have changed since.
 R1_THEN = {"penalties": {"r1": R1(3.0)}}
-DEFAULT = R1_THEN | CONSTANT | {"batch_size": 64, "g_lr": 1e-3} | trained_by(networks.adam)
+DEFAULT = R1_THEN | CONSTANT | {"batch_size": 64, "g_lr": 1e-3}
+DEFAULT |= {"optimizers": {"adam": networks.adam}}
 R1_AND_SPECTRAL = {"penalty": "r1", "spectral_norm": True}  # `mlp` with `lsgan` had both
 # What Radford et al. 2015 train with, except for the batch size.
 PLAIN = CONSTANT | {
@@ -77,11 +73,11 @@ PLAIN = CONSTANT | {
     "simultaneous": False,
     "g_lr": 2e-4,
     "d_lr": 2e-4,
-    **trained_by(functools.partial(keras.optimizers.Adam, beta_1=0.5)),
+    "optimizers": {"adam": functools.partial(keras.optimizers.Adam, beta_1=0.5)},
 }
 Z = {"latent_dim": 64}
-PARZEN_ANNEALED = DEFAULT | trained_by(functools.partial(annealed, 56_160))
-STACKED_ANNEALED = DEFAULT | Z | trained_by(functools.partial(annealed, 48_000))
+PARZEN_ANNEALED = DEFAULT | {"optimizers": {"adam": functools.partial(annealed, 56_160)}}
+STACKED_ANNEALED = DEFAULT | Z | {"optimizers": {"adam": functools.partial(annealed, 48_000)}}
 BOTH = ("mlp", "dcgan")
 GAN = ("non_saturating",)
 PAPERS = ("minimax", "non_saturating", "lsgan")

@@ -108,7 +108,7 @@ class Config:
     simultaneous: bool | None = _setting(None, "Both gradients from one forward pass.")
     optimizer: str | None = _setting(
         None,
-        "Optimiser of both networks. muon: of their convolutions; their other weights have adam.",
+        "Optimiser of both networks. muon is for convolutions; all other weights then have adam.",
         choices=tuple(OPTIMIZERS),
     )
     g_lr: float | None = _setting(None, "Learning rate of the generator.", _POSITIVE)

@@ -34,9 +34,9 @@ class Muon(keras.optimizers.Adam):
     """Muon (Jordan et al. 2024) without momentum for convolutions, Adam for all other weights.
 
     A kernel [height, width, channels, channels] is a matrix [height * width * channels, channels].
-    Its step is `orthogonal` of the gradient, so it is about as large in all directions, times a
-    factor: the root mean square of its numbers is about twice the learning rate. (That of Adam's
-    step is about the learning rate.) The arguments are Adam's; beta_1 is for the other weights.
+    Its step is `orthogonal` of the gradient, about as large in all directions, and scaled: the root
+    mean square of its numbers is about twice the learning rate. (In a step of Adam it is about the
+    learning rate.) The arguments are Adam's. Kernels do not use beta_1 and beta_2.
     """
 
     def update_step(self, gradient, variable, learning_rate):
@@ -50,9 +50,9 @@ class Muon(keras.optimizers.Adam):
 def orthogonal(matrix, steps=4):
     """The matrix [m, n] with its singular values brought near 1 by Newton and Schulz's iteration.
 
-    A step maps each singular value s, at first relative to the root of their sum of squares, to
-    3.4445 s - 4.7750 s^3 + 2.0315 s^5 (Jordan et al. 2024). After four steps those from 0.01 on are
-    between 0.68 and 1.21, and smaller ones have grown.
+    The matrix is first divided by its Frobenius norm. Then each step maps each singular value s to
+    3.4445 s - 4.7750 s^3 + 2.0315 s^5 (Jordan et al. 2024). Values that were at least 0.01 are
+    between 0.68 and 1.21 after four steps; smaller ones have grown.
     """
     if matrix.shape[0] < matrix.shape[1]:
         return keras.ops.transpose(orthogonal(keras.ops.transpose(matrix), steps))

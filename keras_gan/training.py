@@ -13,7 +13,7 @@ from keras_gan.backend import configure_tensorflow, dtype_policy, keras, strateg
 from keras_gan.config import STEPS_PER_EXECUTION, Config
 from keras_gan.files import first_line, read_history
 from keras_gan.losses import LOSSES
-from keras_gan.networks import ARCHITECTURES, OPTIMIZERS, projection
+from keras_gan.networks import ARCHITECTURES, projection
 from keras_gan.run_directory import RunDirectory, read_record
 
 start_tensorflow = configure_tensorflow  # its name in 0.1
@@ -152,10 +152,11 @@ def build(config, images, architecture=None, classes=None):
     if config.penalty != "none":
         default = architecture.default_penalty(config.penalty)
         penalty = dataclasses.replace(default, weight=config.penalty_weight)
-    optimizer = architecture.optimizers.get(config.optimizer) or OPTIMIZERS[config.optimizer]
+    g_rate = _rate(config.g_lr, config.decay_steps)
+    d_rate = _rate(config.d_lr, config.decay_steps * config.d_steps)
     gan.compile(
-        optimizer(_rate(config.g_lr, config.decay_steps)),
-        optimizer(_rate(config.d_lr, config.decay_steps * config.d_steps)),
+        architecture.make_optimizer(config.optimizer, g_rate),
+        architecture.make_optimizer(config.optimizer, d_rate),
         LOSSES[config.loss](label_smoothing=config.label_smoothing),
         penalty=penalty,
         d_steps=config.d_steps,

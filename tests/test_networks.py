@@ -237,11 +237,11 @@ def test_muon_by_hand():
     # Height 2, width 1 and two channels are four rows. A step does not depend on the size of the
     # gradient, or on those of the steps before: there is no momentum.
     (value,) = set(np.round(singular_values_after([1, 1, 1, 1]), 6))
-    for i, size in enumerate((5.0, -1e-3), start=1):
+    # hadamard / 2 is orthogonal: times the root of 4 rows it is hadamard. The factor is 2.
+    moved = 2 * 0.1 * value * hadamard
+    for size, expected in ((5.0, 1 - moved), (-1e-3, np.ones([4, 4]))):
         optimizer.apply([size * hadamard.reshape(2, 1, 2, 4)])
-        # hadamard / 2 is orthogonal: times the root of 4 rows it is hadamard; and that twice.
-        moved = 2 * 0.1 * value * hadamard * (i % 2)
-        np.testing.assert_allclose(np.array(kernel).reshape(4, 4), 1 - moved, atol=1e-6)
+        np.testing.assert_allclose(np.array(kernel).reshape(4, 4), expected, atol=1e-6)
 
 
 def test_muon_moves_dense_layers_as_adam_does():
@@ -257,11 +257,10 @@ def test_muon_moves_dense_layers_as_adam_does():
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("layer", ["Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D"])
-def test_a_step_of_muon_is_about_twice_the_learning_rate(layer):
-    dimensions = int(layer[4])
-    kind = getattr(keras.layers, layer)
-    layer = kind(16, 3)
+@pytest.mark.parametrize("name", ["Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D"])
+def test_a_step_of_muon_is_about_twice_the_learning_rate(name):
+    layer = getattr(keras.layers, name)(16, 3)
+    dimensions = int(name[4])
     layer.build([None, *[8] * dimensions, 4])
     before = np.array(layer.kernel)
     optimizer = Muon(0.01, beta_1=0.0)

@@ -29,7 +29,8 @@ def goodfellow_sgd(learning_rate):
     return GoodfellowSGD(learning_rate)
 
 
-OPTIMIZERS = {"adam": adam, "muon": muon, "goodfellow_sgd": goodfellow_sgd}  # of a learning rate
+# name -> a function of the learning rate
+OPTIMIZERS = {"adam": adam, "muon": muon, "goodfellow_sgd": goodfellow_sgd}
 
 
 def projection(discriminator, classes):
@@ -57,8 +58,8 @@ class Architecture:
     """Builders of two networks, and their defaults for the fields of `Config` of the same names.
 
     `penalty` is the default for every loss that has no `regularizers` of its own. The field
-    `penalties` overrides the default of a penalty: its name -> a `GradientPenalty`; `optimizers`
-    overrides an entry of OPTIMIZERS.
+    `penalties` overrides the default of a penalty: its name -> a `GradientPenalty`. The field
+    `optimizers` overrides entries of OPTIMIZERS.
     """
 
     generator: Callable  # (latent_dim, image_shape, [channels]) -> keras.Model
@@ -87,6 +88,10 @@ class Architecture:
         """The `GradientPenalty` of this name, with its default weight."""
         return self.penalties.get(name) or PENALTIES[name]()
 
+    def make_optimizer(self, name, learning_rate):
+        """An optimiser of this name, with its default settings."""
+        return (self.optimizers.get(name) or OPTIMIZERS[name])(learning_rate)
+
     def for_images(self, count, height, width, channels):
         """A copy with its defaults for such images; an InputError if it can't draw them."""
         fields = self.sizes(height, width) if self.sizes else {}
@@ -99,7 +104,7 @@ def _dcgan_sizes(height, width):
     """R1 in proportion to the pixels (Karras et al. 2020, StyleGAN2-ADA), 1 for 28 x 28.
 
     With more than two doublings the networks are wider, and need smaller steps. Rates that fall
-    did not help there (docs/benchmarks.md).
+    did not help there, nor did Muon (docs/benchmarks.md).
     """
     fields = {"penalties": {"r1": R1(height * width / 28**2, one_in=4)}}
     if dcgan.doublings(height, width) > 2:
@@ -133,7 +138,7 @@ ARCHITECTURES = {
         conditional_dim=128,
         channels=dcgan.CHANNELS,
         g_lr=2e-3,
-        # At constant rates the samples of Adam became worse again after two million images.
+        # With Adam at constant rates the samples became worse again after two million images.
         decay_steps=3_000,
         ema_decay=0.999,
         simultaneous=True,
